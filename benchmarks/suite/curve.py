@@ -1,0 +1,122 @@
+"""Accuracy against size for many recipes over one suite of experts; finished recipes are skipped.
+
+    python benchmarks/suite/curve.py --experts EXPERTS --data DATA --configs configs.yaml --out curve.jsonl
+
+`configs.yaml` maps a name to the recipe's keys: `iso-ward: {method: {name: iso, scale: 1.5}, linkage: ward}`.
+A line of the output is one recipe: for each size the mean over the tasks, and the worst, of accuracy relative to the
+experts; and `passes`, the work of one text that is asked for every task, in forward passes of one model.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from deploy.demo.base import base_model
+from deploy.runner import engine_runner
+from merge_builder.build import build
+from merge_builder.evaluation import evaluate, load_data
+from merge_builder.evaluation.summary import summarise
+from merge_builder.ladder import Ladder, RungSize, rung_at, select
+from merge_builder.progress import silent
+from merge_builder.recipe import load_recipe
+from serving.engine.engine import load_engine
+from serving.engine.types import Encoded
+
+
+def main() -> None:
+    args = _arguments()
+    torch.set_num_threads(args.threads)
+    configs: dict[str, dict[str, Any]] = yaml.safe_load(args.configs.read_text())
+    done = {json.loads(line)["name"] for line in args.out.read_text().splitlines()} if args.out.exists() else set()
+    with tempfile.TemporaryDirectory() as folder:
+        data = _data_file(args, Path(folder))
+        for name, config in configs.items():
+            if name not in done:
+                record = {"name": name, "split": args.split, "config": config} | _measure(
+                    args, Path(folder), config, data
+                )
+                with args.out.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
+                means = " ".join(f"{rung['ratio']:.2f}x {rung['mean']:.3f}" for rung in record["rungs"])
+                print(f"{name:<28} {means}  ({record['seconds']:.0f} s)", flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--experts", type=Path, required=True, help="folder of one expert a task")
+    parser.add_argument("--data", type=Path, required=True, help="folder of <task>/<split>.jsonl")
+    parser.add_argument("--configs", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--base", type=Path, help="transformers folder of the base (the demo's base if not given)")
+    parser.add_argument("--split", default="validation", help="validation chooses, test reports")
+    parser.add_argument("--rows", type=int, default=250, help="of each task, the first ones")
+    parser.add_argument("--sizes", nargs="+", default=["1", "1.25", "1.5", "2", "3", "4"])
+    parser.add_argument("--tasks", nargs="+", help="all tasks that have an expert, if not given")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser.parse_args()
+
+
+def _tasks(args: argparse.Namespace) -> list[str]:
+    return args.tasks or sorted(path.parent.name for path in args.experts.glob("*/config.json"))
+
+
+def _data_file(args: argparse.Namespace, folder: Path) -> Path:
+    for task in _tasks(args):
+        lines = (args.data / task / f"{args.split}.jsonl").read_text(encoding="utf-8").splitlines()
+        (folder / f"{task}.jsonl").write_text("\n".join(lines[: args.rows]), encoding="utf-8")
+    path = folder / "data.yaml"
+    path.write_text(yaml.safe_dump({"tasks": {task: f"{task}.jsonl" for task in _tasks(args)}}))
+    return path
+
+
+def _measure(args: argparse.Namespace, folder: Path, config: dict[str, Any], data: Path) -> dict[str, Any]:
+    start, out = time.monotonic(), folder / "ladder"
+    base = args.base or base_model(silent)
+    experts = {task: {"model": str((args.experts / task).resolve())} for task in _tasks(args)}
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump({"base": str(base.resolve()), "tasks": experts} | config))
+    ladder = build(load_recipe(recipe), out, threads=args.threads)
+    smallest = min(rung.ratio for rung in ladder.manifest.rungs)  # masked methods start above 1x
+    sizes = [size for size in args.sizes if float(size) >= smallest] + [str(smallest)]
+    rungs = [ladder.manifest.rungs[0], *(select(ladder.manifest, size) for size in sizes)]
+    scores = evaluate(ladder, rungs, load_data(data, ladder), engine_runner(ladder))
+    passes = _passes(ladder, rungs)
+    shutil.rmtree(out)
+    rows = [
+        {
+            "ratio": summary.size.ratio,
+            "passes": passes[summary.size.index],
+            "mean": summary.mean,
+            "interval": summary.mean_interval,
+            "worst": summary.worst.normalised,
+            "worst_task": summary.worst_task,
+            "tasks": {task: entry.normalised for task, entry in summary.tasks.items()},
+        }
+        for summary in summarise(ladder.manifest, scores)
+    ]
+    return {"rungs": rows, "seconds": time.monotonic() - start}
+
+
+def _passes(ladder: Ladder, rungs: list[RungSize]) -> dict[int, float]:
+    """By rung: tokens that passed through a layer, over those of one pass, when one text is asked for every task."""
+    engine = load_engine(ladder, rung_at(ladder.manifest, rungs[0].index))
+    layers = json.loads((ladder.base_dir / "config.json").read_text())["num_hidden_layers"]
+    ids = engine.tokenizer.encode(["how many passes does this take?"], None, max_length=32, truncate=True)[0]
+    asked = Encoded(ids.input_ids, ids.token_type_ids, tuple(task.name for task in ladder.manifest.tasks))
+    passes = {}
+    for rung in rungs:
+        engine.swap(rung_at(ladder.manifest, rung.index))
+        output = engine.run([asked])
+        passes[rung.index] = output.layer_tokens / output.tokens / layers
+    return passes
+
+
+if __name__ == "__main__":
+    main()

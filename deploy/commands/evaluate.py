@@ -1,0 +1,60 @@
+"""`mergeladder evaluate`: the accuracy of the rungs on rows of yours."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.console import console, print_document, say
+from deploy.options import LadderFolder
+
+
+def evaluate(
+    ladder: LadderFolder,
+    data: Annotated[Path, typer.Option(metavar="DATA.yaml", help="Names a JSON Lines file for every task.")],
+    rungs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES", help="Size ratios or '#index', with commas between; 1,1.25,1.5,2,3,... if not given."
+        ),
+    ] = None,
+    json_out: Annotated[
+        str | None, typer.Option("--json", metavar="OUT.json", help="Write the scores there as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Score every task at some rungs, relative to the experts, and keep the scores in the ladder.
+
+    Example: [bold]mergeladder evaluate ladder/ --data data.yaml --rungs 1,2,4[/], where data.yaml is
+
+    \b
+      tasks:
+        sst2: sst2.jsonl        # lines {"text": "...", "text_pair": "..." (optional), "label": "..."}
+
+    What was scored before is not run again, and an interrupted evaluation goes on when run again.
+    """
+    from deploy.progress_bars import progress_bars
+    from deploy.runner import engine_runner
+    from deploy.score_table import score_tables
+    from merge_builder.checkpoints.files import write_atomic
+    from merge_builder.evaluation import evaluate as score_rungs
+    from merge_builder.evaluation import evaluation_document, load_data, rungs_to_evaluate, summarise
+    from merge_builder.ladder import open_ladder
+
+    opened = open_ladder(ladder)
+    rows = load_data(data, opened)
+    chosen = rungs_to_evaluate(opened.manifest, None if rungs is None else rungs.split(","))
+    try:
+        with progress_bars(console) as progress:
+            scores = score_rungs(opened, chosen, rows, engine_runner(opened), progress)
+    except KeyboardInterrupt:
+        say("stopped: the scores so far are kept; run it again to go on")
+        raise typer.Exit(1) from None
+    for table in score_tables(summarise(opened.manifest, scores), console.width):
+        console.print(table)
+        console.print()
+    if json_out == "-":
+        print_document(evaluation_document(opened, scores))
+    elif json_out is not None:
+        document = json.dumps(evaluation_document(opened, scores), indent=2)
+        write_atomic(Path(json_out), document.encode() + b"\n")

@@ -1,0 +1,38 @@
+"""`mergeladder serve`: answer over HTTP with the largest rung that fits."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.options import Budget, LadderFolder
+
+
+def serve(
+    ladder: LadderFolder,
+    budget: Budget = None,
+    rung: Annotated[
+        str | None,
+        typer.Option(help="A size ratio, such as 2.0, or an index, such as '#37', in place of a budget."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option(help="A file of bearer keys, made by `mergeladder hash-key`: only they may ask.")
+    ] = None,
+    admin_keys: Annotated[Path | None, typer.Option(help="As --keys, for the routes under /admin.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Let anyone ask who can reach --host.")] = False,
+) -> None:
+    """Serve a ladder over HTTP on this machine. Without --budget or --rung the machine's free memory decides.
+
+    Example: [bold]mergeladder serve ladder/ --budget 300MiB[/], then
+    [bold]curl localhost:8000/v1/tasks/sst2/predict -d '{"inputs": ["a fine film"]}'[/]
+
+    Ctrl-C finishes the requests that are under way and leaves with exit code 0.
+    """
+    from deploy.access import Access
+    from deploy.local import serve_until_stopped
+    from deploy.sizing import Sizing
+
+    access = Access(keys, admin_keys, insecure)
+    serve_until_stopped(ladder, Sizing(budget=budget, rung=rung), host=host, port=port, access=access)

@@ -1,0 +1,159 @@
+"""A server on this machine: Ray and Ray Serve inside one command, started, announced, drained and stopped.
+
+    with running_server(Path("ladder"), Sizing(rung="2.0"), host="127.0.0.1", port=8000) as server:
+        httpx.get(f"{server.url}/v1/ladder")
+
+Whatever is wrong with the input is found before Ray starts.
+"""
+
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.access import OPEN, Access, check_access
+from deploy.console import console, say
+from deploy.memory import probe_memory
+from deploy.sizing import Sizing, decide
+from merge_builder.errors import InputError, MergeLadderError
+from merge_builder.ladder import open_ladder
+
+APPLICATION = "mergeladder"
+# Set before Ray is imported: no reports to its makers, no hub, and patience on a machine that is busy.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "HF_HUB_OFFLINE": "1",
+    "RAY_raylet_start_wait_time_s": "120",
+    "RAY_agent_register_timeout_ms": "120000",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers at `url`, and why it is on its rung."""
+
+    url: str
+    reason: str
+
+
+def serve_until_stopped(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN) -> None:
+    """Serve until SIGINT or SIGTERM; then answer what is under way and return.
+
+    Raises:
+        InputError: the ladder, the sizing, the address or a key file is wrong; nothing was started.
+        MergeLadderError: the server did not start.
+    """
+    stopped = threading.Event()
+    with running_server(ladder, sizing, host=host, port=port, access=access) as server, _on_signal(stopped):
+        say(f"[bold green]ready[/] at {server.url}: {server.reason}")
+        say(f"open {server.url} to try it; Ctrl-C stops")
+        stopped.wait()
+        say("stopping: requests that are under way are answered first")
+
+
+@contextmanager
+def running_server(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN) -> Iterator[Server]:
+    """A server for the length of a block, which drains at its end. Errors as in `serve_until_stopped`."""
+    device = _device()
+    _check_ladder(ladder, sizing, device)
+    access = check_access(access, host)
+    _check_address(host, port)
+    os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
+    import ray
+    from ray import serve
+
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        with console.status("starting Ray Serve (about 15 s) and loading the ladder"):
+            reason = _start(ladder, sizing, device, host, port, access)
+        yield Server(f"http://{_reachable(host)}:{port}", reason)
+        serve.delete(APPLICATION)  # returns once its replica has answered what was under way
+    finally:
+        ray.shutdown()
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _check_ladder(ladder: Path, sizing: Sizing, device: str) -> None:
+    manifest = open_ladder(ladder).manifest
+    if device == "cpu" or sizing != Sizing():  # a GPU's memory is looked at by the process that will own it
+        decide(manifest, sizing, probe_memory("cpu"))
+
+
+def _check_address(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        why = error.strerror or error
+        raise InputError(f"cannot listen on {host} port {port} ({why}): choose another --host or --port") from error
+
+
+def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, access: Access) -> str:
+    import ray
+    from ray import serve
+
+    from deploy.app import LOGGING, application
+
+    # Ray puts the working directory first on its workers' import path: a user's may hold a `deploy` of its own.
+    with chdir(Path(__file__).parents[1]):
+        session = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    logs = Path(session.address_info["session_dir"]) / "logs" / "serve"
+    serve.start(http_options={"host": host, "port": port}, logging_config=LOGGING)
+    cpus = ray.cluster_resources()["CPU"]
+    try:
+        app = application(ladder, sizing, device=device, cpus=cpus, access=access)
+        replica = serve.run(app, name=APPLICATION, route_prefix="/")
+    except RuntimeError as error:
+        raise MergeLadderError(f"the server did not start: {_cause()} (its logs are in {logs})") from error
+    reason: str = replica.reason.remote().result(timeout_s=30)
+    return reason
+
+
+def _cause() -> str:
+    """The last line of the traceback that Ray Serve keeps of a replica that failed, without the error's type."""
+    from ray import serve
+
+    deployments = serve.status().applications[APPLICATION].deployments.values()
+    last = "".join(deployment.message for deployment in deployments).strip().rpartition("\n")[2]
+    return re.sub(r"^[\w.]+: ", "", last)
+
+
+def _reachable(host: str) -> str:
+    """A name by which this machine reaches a server that listens on `host`."""
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _on_signal(stopped: threading.Event) -> Iterator[None]:
+    """Sets `stopped` at the first SIGINT or SIGTERM; a second one acts as it did before."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(*_: object) -> None:
+        restore()
+        stopped.set()
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()

@@ -1,0 +1,83 @@
+"""How much memory this process may still take on a device, and how we know.
+
+    probe_memory("cpu")     Memory(free=..., source="the cgroup's limit (memory.max)")
+
+CPU: the tightest cgroup limit above this process (v2 or v1) less what cannot be reclaimed there, or the machine's
+available memory, whichever is less. CUDA: free memory once the context exists.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+UNLIMITED = 1 << 60
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`free` bytes that may still be taken; `source` tells people where the figure comes from."""
+
+    free: int
+    source: str
+
+
+def probe_memory(device: str) -> Memory:
+    """What is free on `device` ("cpu", "cuda", "cuda:1")."""
+    return _cuda_memory(device) if device.startswith("cuda") else cpu_memory(Path("/proc"), Path("/sys/fs/cgroup"))
+
+
+def cpu_memory(proc: Path, cgroups: Path) -> Memory:
+    """The least of the machine's available memory and what every cgroup above this process leaves.
+
+    `proc` and `cgroups` are where procfs and the cgroup file system are mounted.
+    """
+    machine = Memory(_available(proc / "meminfo"), "the machine's available memory")
+    return min([machine, *_cgroup_memory(proc, cgroups)], key=lambda memory: memory.free)
+
+
+def _cuda_memory(device: str) -> Memory:
+    import torch
+
+    torch.zeros(1, device=device)  # makes the context, whose memory is gone before we look
+    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    return Memory(free, f"the free memory of {torch.cuda.get_device_name(device)}")
+
+
+def _available(meminfo: Path) -> int:
+    for line in meminfo.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"{meminfo} has no MemAvailable")
+
+
+def _cgroup_memory(proc: Path, cgroups: Path) -> Iterator[Memory]:
+    """Every limited cgroup that holds this process, innermost first. Lines read `id:controllers:path`; v2 has none."""
+    try:
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            yield from _limits(cgroups, path, "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root = cgroups / "memory"
+            yield from _limits(root, path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _limits(root: Path, path: str, limit_name: str, usage_name: str, reclaimable: str) -> Iterator[Memory]:
+    # In a container the path may be the host's, of which nothing is mounted here but the root: missing folders are
+    # passed over on the way up.
+    inner = root / path.lstrip("/")
+    for folder in (inner, *inner.parents):
+        if not folder.is_relative_to(root):
+            break
+        try:
+            limit = (folder / limit_name).read_text().strip()
+            usage = int((folder / usage_name).read_text())
+            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except OSError:
+            continue
+        if limit != "max" and int(limit) < UNLIMITED:
+            used = usage - int(statistics.get(reclaimable, 0))
+            yield Memory(max(0, int(limit) - used), f"the cgroup's limit ({limit_name})")

@@ -1,0 +1,50 @@
+"""Pictures of a ladder for a terminal: the tasks, and the sizes of the rungs as bars."""
+
+from collections.abc import Sequence
+
+from rich.bar import Bar
+from rich.table import Table
+
+from merge_builder.ladder import Manifest, RungSize, format_bytes
+
+ROWS = 9
+
+
+def task_table(manifest: Manifest) -> Table:
+    """A row a task: its labels and the bytes of its head."""
+    table = Table("task", "labels", "head", box=None, header_style="bold", pad_edge=False)
+    for task in manifest.tasks:
+        names = ", ".join(task.labels[:6]) + (f", ... ({len(task.labels)})" if len(task.labels) > 6 else "")
+        table.add_row(task.name, names, format_bytes(task.head.bytes))
+    return table
+
+
+def rung_picture(manifest: Manifest, chosen: RungSize | None) -> Table:
+    """A bar a rung for some rungs between the largest and the smallest, the chosen one among them and marked."""
+    table = Table("rung", "ratio", "memory", "", "", box=None, header_style="bold", pad_edge=False)
+    largest = max(rung.bytes for rung in manifest.rungs)
+    for rung in spread(manifest.rungs, ROWS, chosen):
+        mark = "[bold green]< chosen[/]" if rung == chosen else _end_note(rung, manifest)
+        style = "green" if rung == chosen else "cyan"
+        bar = Bar(largest, 0, rung.bytes, width=40, color=style)
+        table.add_row(f"#{rung.index}", f"{rung.ratio:.2f}x", format_bytes(rung.bytes), bar, mark)
+    return table
+
+
+def spread(rungs: Sequence[RungSize], rows: int, chosen: RungSize | None) -> list[RungSize]:
+    """At most `rows` rungs, evenly spaced by index, both ends and `chosen` among them."""
+    last = len(rungs) - 1
+    picked = {round(last * row / (rows - 1)) for row in range(rows)}
+    if chosen is not None and chosen.index not in picked:
+        inner = sorted(picked - {0, last}, key=lambda index: abs(index - chosen.index))
+        picked = picked - set(inner[:1]) | {chosen.index}
+    return [rungs[index] for index in sorted(picked)]
+
+
+def _end_note(rung: RungSize, manifest: Manifest) -> str:
+    if rung.index == 0:
+        return "every expert"
+    if rung.index < len(manifest.rungs) - 1:
+        return ""
+    masked = any(version.kind == "masked" for version in manifest.versions)
+    return "shared, with masks" if masked else "one shared model"

@@ -1,0 +1,50 @@
+"""The engine as the runner of an evaluation: one engine that changes rung as the evaluation asks.
+
+evaluate(ladder, rungs, data, engine_runner(ladder))
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merge_builder.evaluation import Row, Runner
+from merge_builder.ladder import Ladder, RungSize, rung_at
+from serving.engine.engine import load_engine
+from serving.engine.types import Encoded
+
+BATCH_TOKENS = 4096
+
+
+def engine_runner(ladder: Ladder, device: str = "cpu") -> Runner:
+    """A runner over `ladder`: a rung, a task and its rows in; float32 logits of shape (rows, labels) out."""
+    engine = load_engine(ladder, rung_at(ladder.manifest, len(ladder.manifest.rungs) - 1), device=device)
+
+    def run(rung: RungSize, task: str, rows: Sequence[Row]) -> NDArray[np.float32]:
+        if engine.rung.size != rung:
+            engine.swap(rung_at(ladder.manifest, rung.index))
+        texts, pairs = [row.text for row in rows], [row.text_pair for row in rows]
+        tokens = engine.tokenizer.encode(texts, pairs, max_length=engine.max_length(task), truncate=True)
+        inputs = [Encoded(item.input_ids, item.token_type_ids, (task,)) for item in tokens]
+        order = sorted(
+            range(len(inputs)), key=lambda i: len(inputs[i].input_ids)
+        )  # attention runs equal lengths at once
+        batches = _batches([inputs[i] for i in order])
+        answers = np.stack([answer[task] for batch in batches for answer in engine.run(batch).logits])
+        return answers[np.argsort(order)]
+
+    return run
+
+
+def _batches(inputs: Sequence[Encoded]) -> Iterator[list[Encoded]]:
+    """The inputs in order, cut into batches of at most BATCH_TOKENS tokens (at least one input each)."""
+    batch: list[Encoded] = []
+    tokens = 0
+    for item in inputs:
+        if batch and tokens + len(item.input_ids) > BATCH_TOKENS:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(item)
+        tokens += len(item.input_ids)
+    if batch:
+        yield batch

@@ -1,0 +1,92 @@
+"""Evaluation data: a YAML file that names one JSON Lines file a task.
+
+tasks:
+  sst2: sst2.jsonl          # rows {"text": …, "text_pair": … (optional), "label": …}
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from merge_builder.checkpoints.files import sha256_of
+from merge_builder.errors import InputError
+from merge_builder.ladder.store import Ladder
+from merge_builder.names import nearest
+
+
+class Row(BaseModel):
+    """One labelled input."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    text: str
+    text_pair: str | None = None
+    label: str
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task's rows, its label ids in their order, and the hash of the file they came from."""
+
+    rows: tuple[Row, ...]
+    labels: tuple[int, ...]
+    sha256: str
+
+
+def load_data(path: Path, ladder: Ladder) -> dict[str, TaskData]:
+    """Read what `path` names, for tasks of `ladder` alone.
+
+    Raises:
+        InputError: unreadable, an unknown task or label, a malformed row; names file and line.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read the data file {path}: {' '.join(str(error).split())}") from error
+    files = document.get("tasks", document) if isinstance(document, dict) else None
+    if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
+        raise InputError(f"{path} names no data: write tasks: {{name: rows.jsonl}}")
+    known = {task.name: task.labels for task in ladder.manifest.tasks}
+    for task in files:
+        if task not in known:
+            raise InputError(f"{path}: this ladder has no task {task!r}{nearest(str(task), known)}")
+    return {task: _read_rows(path.parent / name, known[task]) for task, name in files.items()}
+
+
+def _read_rows(path: Path, labels: tuple[str, ...]) -> TaskData:
+    ids: Mapping[str, int] = {label: i for i, label in enumerate(labels)}
+    rows, numbers = [], []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                row = _parse(line, f"{path}:{number}")
+                if row.label not in ids:
+                    hint = nearest(row.label, labels)
+                    raise InputError(f"{path}:{number}: {row.label!r} is not a label of this task{hint}")
+                rows.append(row)
+                numbers.append(ids[row.label])
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the rows in {path}: {error}") from error
+    if not rows:
+        raise InputError(f"{path} holds no rows")
+    return TaskData(tuple(rows), tuple(numbers), sha256_of(path))
+
+
+def _parse(line: str, where: str) -> Row:
+    try:
+        document: Any = json.loads(line)
+        # A label may be written as a number; labels are compared as text.
+        if isinstance(document, dict) and isinstance(document.get("label"), int):
+            document["label"] = str(document["label"])
+        return Row.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except ValueError as error:
+        raise InputError(f"{where} is not JSON: {error}") from error

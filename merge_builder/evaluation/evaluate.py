@@ -1,0 +1,98 @@
+"""Evaluate rungs on labelled rows through a runner, doing only what is not known yet and keeping what is done."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merge_builder.card import refresh_card
+from merge_builder.errors import MergeLadderError
+from merge_builder.evaluation.bitmap import pack
+from merge_builder.evaluation.bootstrap import accuracy_interval, macro_f1_interval
+from merge_builder.evaluation.data import Row, TaskData
+from merge_builder.evaluation.metrics import accuracy, macro_f1
+from merge_builder.ladder.manifest import Manifest, RungSize, Score
+from merge_builder.ladder.rungs import rung_at
+from merge_builder.ladder.store import Ladder, open_ladder, write_manifest
+from merge_builder.progress import Progress, silent
+
+# A rung, a task and its rows -> logits, float32 [rows, classes]. The engine is one; this package runs no models.
+Runner = Callable[[RungSize, str, Sequence[Row]], NDArray[np.float32]]
+# What determines a score: the task, the versions that serve it, and the rows.
+Key = tuple[str, tuple[str, ...], str]
+
+
+def evaluate(
+    ladder: Ladder,
+    rungs: Sequence[RungSize],
+    data: Mapping[str, TaskData],
+    runner: Runner,
+    progress: Progress = silent,
+) -> list[Score]:
+    """A score for every rung and task, in that order; each is in the ladder's manifest as soon as it is known.
+
+    What the ladder's scores tell already, or another rung that serves a task with the same versions, is not run again.
+
+    Raises:
+        MergeLadderError: the ladder was built anew meanwhile.
+    """
+    key_of = _keys(ladder.manifest)
+    known = {key_of(score.rung, score.task, score.data_sha256): score for score in ladder.manifest.scores}
+    wanted = [(rung, task, key_of(rung.index, task, rows.sha256)) for rung in rungs for task, rows in data.items()]
+    fresh = {key: len(data[task].rows) for _, task, key in wanted if key not in known}
+    total, done, scores = sum(fresh.values()), 0, []
+    for rung, task, key in wanted:
+        ran = key not in known
+        if ran:
+            progress("evaluating", done, total, "rows")
+            known[key] = _score(rung, task, data[task], runner)
+            done += fresh[key]
+        scores.append(known[key].model_copy(update={"rung": rung.index}))
+        if ran:
+            write_scores(ladder, scores)
+    write_scores(ladder, scores)
+    progress("evaluating", total, total, "rows")
+    return scores
+
+
+def write_scores(ladder: Ladder, scores: Sequence[Score]) -> Ladder:
+    """Write `scores` into the manifest as it is on disk now, replacing those of the same rung and task.
+
+    Raises:
+        MergeLadderError: the ladder on disk is no longer the one that was evaluated.
+    """
+    current = open_ladder(ladder.root).manifest
+    if current.revision != ladder.manifest.revision:
+        raise MergeLadderError(f"{ladder.root} was built anew while it was evaluated: evaluate it again")
+    merged = {(score.rung, score.task): score for score in (*current.scores, *scores)}
+    manifest = current.model_copy(update={"scores": tuple(merged[key] for key in sorted(merged))})
+    if manifest != current:
+        manifest = write_manifest(ladder.root, manifest)
+        refresh_card(ladder.root, current, manifest)
+    return Ladder(ladder.root, manifest)
+
+
+def _keys(manifest: Manifest) -> Callable[[int, str, str], Key]:
+    @cache
+    def versions(rung: int) -> dict[str, tuple[str, ...]]:
+        blocks = rung_at(manifest, rung).versions.values()
+        return {task.name: tuple(block[task.name].id for block in blocks) for task in manifest.tasks}
+
+    return lambda rung, task, data_sha256: (task, versions(rung)[task], data_sha256)
+
+
+def _score(rung: RungSize, task: str, data: TaskData, runner: Runner) -> Score:
+    predicted = runner(rung, task, data.rows).argmax(axis=1).astype(np.int64)
+    true = np.array(data.labels, np.int64)
+    return Score(
+        rung=rung.index,
+        task=task,
+        rows=len(true),
+        data_sha256=data.sha256,
+        accuracy=accuracy(predicted, true),
+        interval=accuracy_interval(predicted == true),
+        macro_f1=macro_f1(predicted, true),
+        macro_f1_interval=macro_f1_interval(predicted, true),
+        right=pack(predicted == true),
+    )

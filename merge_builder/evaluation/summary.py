@@ -1,0 +1,82 @@
+"""What scores say of a rung as a whole: normalised to each expert's own (rung 0), the mean and the worst task.
+
+for rung in summarise(ladder.manifest):
+    print(rung.size.ratio, rung.mean, rung.worst_task)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from merge_builder.errors import InputError
+from merge_builder.evaluation.bitmap import unpack
+from merge_builder.evaluation.bootstrap import Interval, Samples, interval, paired_ratios
+from merge_builder.ladder.manifest import Manifest, RungSize, Score
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """One task on one rung: its score, and its accuracy over its expert's own with a paired bootstrap interval."""
+
+    score: Score
+    normalised: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class RungSummary:
+    """One rung over all evaluated tasks. `tasks` is in the ladder's order; `mean` weighs every task alike."""
+
+    size: RungSize
+    tasks: Mapping[str, TaskSummary]
+    mean: float
+    mean_interval: Interval
+
+    @property
+    def worst_task(self) -> str:
+        """The task that keeps the least of its expert's accuracy (of equals the first); its interval is the worst's."""
+        return min(self.tasks, key=lambda task: self.tasks[task].normalised)
+
+    @property
+    def worst(self) -> TaskSummary:
+        """How `worst_task` does."""
+        return self.tasks[self.worst_task]
+
+
+def summarise(manifest: Manifest, scores: Sequence[Score] | None = None) -> list[RungSummary]:
+    """The rungs that `scores` (by default all that the manifest holds) can judge, from the smallest to the largest.
+
+    Those are the rungs with a score for every task that rung 0 has one for, on the same rows: a mean over fewer tasks,
+    or over older rows, could not be compared with the others. Empty where rung 0 was not evaluated.
+
+    Raises:
+        InputError: an expert gets no row right, so nothing can be normalised to it.
+        MergeLadderError: a score's row-by-row results are broken.
+    """
+    found = {(score.rung, score.task): score for score in (manifest.scores if scores is None else scores)}
+    experts = {task.name: found[0, task.name] for task in manifest.tasks if (0, task.name) in found}
+    for task, score in experts.items():
+        if score.accuracy == 0:
+            raise InputError(
+                f"the expert of task {task!r} gets none of {score.rows} rows right, so no score can be told relative "
+                "to it: check that these rows and their labels belong to this task"
+            )
+    summaries = []
+    for size in manifest.rungs:
+        own = {task: found.get((size.index, task)) for task in experts}
+        complete = {t: s for t, s in own.items() if s is not None and s.data_sha256 == experts[t].data_sha256}
+        if experts and len(complete) == len(experts):
+            summaries.append(_summarise_rung(size, complete, experts))
+    return sorted(summaries, key=lambda summary: (summary.size.bytes, -summary.size.index))
+
+
+def _summarise_rung(size: RungSize, scores: Mapping[str, Score], experts: Mapping[str, Score]) -> RungSummary:
+    samples: dict[str, Samples] = {}
+    tasks = {}
+    for task, score in scores.items():
+        right, expert = unpack(score.right, score.rows), unpack(experts[task].right, score.rows)
+        samples[task] = paired_ratios(right, expert, task)
+        tasks[task] = TaskSummary(score, float(right.sum() / expert.sum()), interval(samples[task]))
+    mean = float(np.mean([task.normalised for task in tasks.values()]))
+    return RungSummary(size, tasks, mean, interval(np.mean(list(samples.values()), axis=0)))

@@ -1,0 +1,51 @@
+"""One rung and task as a plain transformers checkpoint folder that `from_pretrained` loads."""
+
+import json
+from pathlib import Path
+
+from merge_builder.blocks.partition import layout_of
+from merge_builder.card import export_card
+from merge_builder.checkpoints.files import write_atomic
+from merge_builder.checkpoints.new_folder import new_folder
+from merge_builder.checkpoints.sharded_writer import SHARD_BYTES, write_weights
+from merge_builder.errors import InputError
+from merge_builder.ladder.manifest import RungSize, Task
+from merge_builder.ladder.rungs import rung_at
+from merge_builder.ladder.store import CARD, Ladder
+from merge_builder.names import nearest
+from merge_builder.task_weights import open_task
+
+
+def export(ladder: Ladder, task: str, rung: RungSize, out: Path, *, shard_bytes: int = SHARD_BYTES) -> None:
+    """Write the model that `rung` serves `task` with into the new folder `out`, in shards of at most `shard_bytes`.
+
+    Rung 0 gives the expert back, bit for bit. The folder appears whole or not at all.
+
+    Raises:
+        InputError: an unknown task, or `out` exists already.
+        MergeLadderError: a stored file is missing or damaged, or writing failed.
+    """
+    entry = find_task(ladder, task)
+    layout = layout_of(entry.config, ladder.root)
+    with new_folder(out) as folder:
+        with open_task(ladder, rung_at(ladder.manifest, rung.index), task) as stored:
+            tensors = {layout.original(name, entry.prefix): tensor for name, tensor in stored.items()}
+            write_weights(folder, tensors, shard_bytes)
+        command = f"mergeladder export {ladder.name} --task {task} --rung '#{rung.index}' {out.name}"
+        write_atomic(folder / CARD, export_card(ladder.manifest, task, rung, command).encode())
+        write_atomic(folder / "config.json", (json.dumps(entry.config, indent=2) + "\n").encode())
+        for name in ladder.manifest.base.files:
+            if name != "config.json":
+                write_atomic(folder / name, (ladder.base_dir / name).read_bytes())
+
+
+def find_task(ladder: Ladder, name: str) -> Task:
+    """The manifest's entry of task `name`.
+
+    Raises:
+        InputError: this ladder has no such task; names the nearest.
+    """
+    tasks = {task.name: task for task in ladder.manifest.tasks}
+    if name not in tasks:
+        raise InputError(f"this ladder has no task {name!r}{nearest(name, tasks)} (tasks: {', '.join(tasks)})")
+    return tasks[name]

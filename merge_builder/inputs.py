@@ -1,0 +1,178 @@
+"""A recipe's inputs, opened and checked against each other: one base, M experts of it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from merge_builder.adapters import open_adapter
+from merge_builder.blocks import Layout, Parts, layout_of, normalise, split_base, split_expert
+from merge_builder.checkpoints import Checkpoint, StoredTensor, open_checkpoint
+from merge_builder.checkpoints.dtypes import BY_COMMON_NAME
+from merge_builder.checkpoints.folder import is_adapter
+from merge_builder.checkpoints.hub import resolve
+from merge_builder.errors import InputError
+from merge_builder.recipe import Recipe
+
+# What a tokenizer or an image processor is saved as; copied into the ladder byte for byte.
+PREPROCESSING = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+    "chat_template.jinja",
+    "preprocessor_config.json",
+)
+
+
+@dataclass(frozen=True)
+class ExpertInput:
+    """One task's expert: its checkpoint and its tensors by block."""
+
+    task: str
+    checkpoint: Checkpoint
+    parts: Parts
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a build reads; `dtype` is what the recipe wants merged versions stored in, None as they come."""
+
+    layout: Layout
+    base: Checkpoint
+    base_parts: Parts
+    experts: tuple[ExpertInput, ...]
+    dtype: str | None = None
+
+    def tensors(self, block: str) -> tuple[list[StoredTensor], list[list[StoredTensor]]]:
+        """The block's tensors in the base, and for each expert the same tensors in the same order."""
+        names = list(self.base_parts.blocks[block])
+        base = [self.base_parts.blocks[block][name] for name in names]
+        return base, [[expert.parts.blocks[block][name] for name in names] for expert in self.experts]
+
+    def stages(self) -> list[int]:
+        """For each block the number of its stage in the forward pass: the embeddings, each layer and so on."""
+        layers = [self._layer_of(next(iter(tensors))) for tensors in self.base_parts.blocks.values()]
+        numbers = {layer: number for number, layer in enumerate(dict.fromkeys(layers))}
+        return [numbers[layer] for layer in layers]
+
+    def _layer_of(self, tensor: str) -> str:
+        found = self.layout.block_of(tensor, "layer")
+        assert found is not None, "every tensor of a block has matched a rule"
+        return found[1]
+
+    def preprocessing(self) -> list[Path]:
+        """The tokenizer or image-processor files: the base's, or the first expert's where the base has none."""
+        for checkpoint in (self.base, *(expert.checkpoint for expert in self.experts)):
+            found = [checkpoint.path / name for name in PREPROCESSING if (checkpoint.path / name).is_file()]
+            if found:
+                return found
+        return []
+
+
+@contextmanager
+def open_inputs(recipe: Recipe) -> Iterator[Inputs]:
+    """Open what `recipe` names; every file is closed at the end of the `with`.
+
+    Raises:
+        InputError: anything unreadable, of another family, base or shape; the message names it.
+    """
+    with ExitStack() as stack:
+        base = stack.enter_context(open_checkpoint(resolve(recipe.base, recipe.folder)))
+        layout = layout_of(base.config, base.path)
+        base = normalise(base, layout)
+        checkpoints = {}
+        for task, expert in recipe.tasks.items():
+            with _naming(task):
+                checkpoint = stack.enter_context(_open_expert(resolve(expert.model, recipe.folder), base, layout))
+                _check_same_model(base, checkpoint, layout)
+                checkpoints[task] = normalise(checkpoint, layout)
+        base_parts = split_base(base, layout, recipe.blocks, list(checkpoints.values()))
+        experts = []
+        for task, checkpoint in checkpoints.items():
+            with _naming(task):
+                parts = split_expert(checkpoint, layout, recipe.blocks, base_parts)
+                _check_same_vocabulary(base, checkpoint)
+            experts.append(ExpertInput(task, checkpoint, parts))
+        dtype = None if recipe.dtype is None else BY_COMMON_NAME[recipe.dtype]
+        yield Inputs(layout, base, base_parts, tuple(experts), dtype)
+
+
+@contextmanager
+def _naming(task: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"task {task!r}: {error}") from error
+
+
+def _open_expert(path: Path, base: Checkpoint, layout: Layout) -> Checkpoint:
+    return open_adapter(path, base, layout) if is_adapter(path) else open_checkpoint(path)
+
+
+def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> None:
+    ours, theirs = base.config.get("model_type"), expert.config.get("model_type")
+    if theirs != ours:
+        raise InputError(
+            f"{expert.path} is a {theirs!r} model, but the base is {ours!r}: an expert must be its fine-tune"
+        )
+    for key in layout.same:
+        # A key that one config leaves out has the family's default there, which this cannot know.
+        if key in base.config and key in expert.config and base.config[key] != expert.config[key]:
+            raise InputError(
+                f"{expert.path}: {key} is {expert.config[key]!r}, but {base.config[key]!r} in the base: "
+                "is it a fine-tune of this base?"
+            )
+
+
+def _check_same_vocabulary(base: Checkpoint, expert: Checkpoint) -> None:
+    mine, yours = _vocabulary(base.path), _vocabulary(expert.path)
+    if mine and yours and mine != yours:
+        token = next(iter(dict(mine.items() ^ yours.items())))
+        raise InputError(f"{expert.path}: its tokenizer differs from the base's, for example at the token {token!r}")
+
+
+def _vocabulary(path: Path) -> Mapping[str, int] | None:
+    """Token -> id where the folder tells it in plain text; None where it does not."""
+    try:
+        if (path / "tokenizer.json").is_file():
+            vocab: Any = json.loads((path / "tokenizer.json").read_bytes())["model"]["vocab"]
+            return vocab if isinstance(vocab, dict) else {piece: i for i, (piece, _) in enumerate(vocab)}
+        if (path / "vocab.txt").is_file():
+            return {token: i for i, token in enumerate((path / "vocab.txt").read_text(encoding="utf-8").splitlines())}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the tokenizer's files are damaged: {type(error).__name__}") from error
+    return None
+
+
+def labels_of(expert: ExpertInput) -> tuple[str, ...]:
+    """The labels in id order, as config.json tells them (`LABEL_0`… where it tells a number); none without a head."""
+    if not expert.parts.head:
+        return ()
+    config = expert.checkpoint.config
+    table = config.get("id2label")
+    if isinstance(table, dict) and table:
+        return tuple(str(table[key]) for key in sorted(table, key=int))
+    return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
+
+
+def max_length_of(checkpoint: Checkpoint, base: Checkpoint) -> int | None:
+    """The most tokens an input may have: what the tokenizer's config states, within the model's positions."""
+    positions = checkpoint.config.get("max_position_embeddings")
+    for path in (checkpoint.path, base.path):
+        try:
+            stated = json.loads((path / "tokenizer_config.json").read_bytes()).get("model_max_length")
+        except (OSError, ValueError, AttributeError):
+            continue
+        # transformers writes 1e30 for "no limit".
+        if isinstance(stated, int) and 0 < stated < 1_000_000:
+            return min(stated, positions) if isinstance(positions, int) else stated
+    return positions if isinstance(positions, int) else None

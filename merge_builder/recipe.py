@@ -1,0 +1,173 @@
+"""The recipe: what to merge and how, as YAML with a closed schema.
+
+base: path-or-hub-id
+tasks:
+  sst2: {model: path-or-hub-id}
+method: {name: task_arithmetic, scale: 1.0}
+blocks: sublayer
+linkage: min
+dtype: bfloat16          # of merged versions; left out: their experts' own. An expert's own weights stay as they came
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from merge_builder.blocks import Granularity
+from merge_builder.errors import InputError
+from merge_builder.ladder.manifest import MethodUse, TaskName
+from merge_builder.methods import check_parameters, find_method
+from merge_builder.methods.dare import Dare
+from merge_builder.names import nearest
+from merge_builder.trace import Linkage, Priorities
+
+
+class Expert(BaseModel):
+    """One task: its fine-tuned model (a folder, relative to the recipe, or a hub id) and how far it is to be spared.
+
+    A `weight` above 1 makes its merges come later; `pin` makes them come last of all. `fisher` is a file of Fisher
+    values, for the method of that name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    model: str = Field(min_length=1)
+    weight: float = Field(default=1.0, gt=0, le=1000, allow_inf_nan=False)
+    pin: bool = False
+    fisher: str | None = None
+
+
+class Recipe(BaseModel):
+    """A checked recipe. `method` holds its name and its parameters side by side, as in the YAML.
+
+    A recipe that names no method gets the product's own, TSV-M along Ward's trace, the best without data (see
+    docs/results.md); one that names a method gets the published trace, `min`, unless it says otherwise.
+
+    With the `objective` compute, merges that let tasks share whole stages go first among nearly equal ones.
+
+    `dtype` is how merged versions are stored (default: the widest of their experts' own). Groups of one stay the
+    expert's own weights bit for bit, in the expert's dtype.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    base: str = Field(min_length=1)
+    tasks: dict[TaskName, Expert] = Field(min_length=1)
+    method: dict[str, Any] = Field(default_factory=lambda: {"name": "tsv"})
+    blocks: Granularity = "sublayer"
+    linkage: Linkage = "ward"
+    objective: Literal["size", "compute"] = "size"
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths start: the recipe's own folder."""
+        return self._folder
+
+    @property
+    def method_use(self) -> MethodUse:
+        """The method with every parameter written out."""
+        given = {key: value for key, value in self.method.items() if key not in ("name", "dare")}
+        method = find_method(str(self.method["name"]))
+        parameters = check_parameters(method, given)
+        if self.dare is not None:
+            parameters["dare"] = self.dare.model_dump()
+        return MethodUse(name=method.name, parameters=parameters)
+
+    @property
+    def priorities(self) -> Priorities:
+        """The tasks' weights and pins, by index."""
+        experts = self.tasks.values()
+        return Priorities(tuple(e.weight for e in experts), frozenset(i for i, e in enumerate(experts) if e.pin))
+
+    @property
+    def dare(self) -> Dare | None:
+        """DARE in front of the method, where `method` has the key `dare`."""
+        return None if "dare" not in self.method else Dare.model_validate(self.method["dare"])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published_trace_for_a_named_method(cls, document: Any) -> Any:
+        if isinstance(document, dict) and "method" in document and "linkage" not in document:
+            return document | {"linkage": "min"}
+        return document
+
+    @model_validator(mode="after")
+    def _method_exists(self) -> "Recipe":
+        if "name" not in self.method:
+            raise InputError("method has no name: write method: {name: task_arithmetic, scale: 1.0}")
+        method = find_method(self.method_use.name)
+        lacking = [task for task, expert in self.tasks.items() if expert.fisher is None]
+        if "fisher" in method.inputs and lacking:
+            raise InputError(
+                f"method {method.name} needs a file of Fisher values: tasks.{lacking[0]}.fisher is missing"
+            )
+        return self
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read the recipe at `path`.
+
+    Raises:
+        InputError: unreadable, not YAML, or not a recipe: names the key and, if unknown, the nearest valid one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the recipe {path}: {error}") from error
+    try:
+        document = yaml.load(text, _UniqueKeys)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        recipe = parse_recipe(document)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    recipe._folder = path.resolve().parent
+    return recipe
+
+
+def parse_recipe(document: Any) -> Recipe:
+    """A recipe from parsed YAML; relative paths start at the current folder.
+
+    Raises:
+        InputError: as `load_recipe`.
+    """
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        raise InputError(_explain(error)) from error
+
+
+def _explain(error: ValidationError) -> str:
+    # A mistyped key is also a missing one: telling of the typo helps.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    if first["type"] == "extra_forbidden":
+        model = Expert if first["loc"][0] == "tasks" else Recipe
+        key = str(first["loc"][-1])
+        return f"unknown key {where!r}{nearest(key, model.model_fields)} (known: {', '.join(model.model_fields)})"
+    if first["type"] == "missing":
+        return f"the key {where!r} is missing"
+    if where.endswith("[key]"):
+        return f"{first['loc'][1]!r} cannot be a task's name: letters, digits, '_', '.' and '-', 64 at most"
+    return f"{where}: {first['msg']}"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe YAML that refuses a key written twice: the second would silently replace the first."""
+
+
+def _unique_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, str) and key in seen:
+            problem = f"the key {key!r} is written twice"
+            raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)

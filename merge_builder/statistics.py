@@ -1,0 +1,59 @@
+"""How large a task's changes are over its whole task vector: one streamed pass, a few megabytes a task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from merge_builder.checkpoints import StoredTensor
+from merge_builder.similarity import chunk_size
+
+# A bin is the upper 20 bits of a positive fp32 number (8 of exponent, 12 of mantissa): values within 2^-12 share one.
+_SHIFT = 11
+BINS = 1 << (31 - _SHIFT)
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    """The histogram of |τ| of one task, over every tensor that is merged."""
+
+    counts: NDArray[np.int64]
+
+    def threshold(self, density: float) -> float:
+        """The lower edge of the bin that holds the `density` share's smallest member.
+
+        Keeping |τ| >= threshold keeps at least `density` of the weights, and more than that by one bin at most.
+        Exact zeros are never kept.
+        """
+        keep = max(1, int(density * int(self.counts.sum())))
+        from_above = np.cumsum(self.counts[::-1])
+        edge = BINS - 1 - int(np.searchsorted(from_above, keep))
+        return _edge(max(edge, 1))
+
+    def quantile(self, share: float) -> float:
+        """The lower edge of the bin below which at least `share` of the weights lie."""
+        return _edge(min(int(np.searchsorted(np.cumsum(self.counts), share * int(self.counts.sum()))), BINS - 1))
+
+
+def _edge(index: int) -> float:
+    return float(np.array(index << _SHIFT, np.uint32).view(np.float32))
+
+
+def count_magnitudes(task_vector: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The histogram of one stretch of a task vector."""
+    # Shifting left by one drops the sign; bincount is twice as fast on its own index type.
+    bins = (task_vector.view(np.uint32) << np.uint32(1)) >> np.uint32(_SHIFT + 1)
+    return np.bincount(bins.astype(np.intp), minlength=BINS)
+
+
+def magnitudes(base: Sequence[StoredTensor], expert: Sequence[StoredTensor]) -> Magnitudes:
+    """The histogram over `expert - base`, tensor by tensor in the same order."""
+    counts = np.zeros(BINS, np.int64)
+    width = 8 * chunk_size(8)  # long enough that adding up the histograms costs little
+    for origin, own in zip(base, expert, strict=True):
+        for start in range(0, origin.size, width):
+            stop = min(start + width, origin.size)
+            before = origin.read(start, stop).astype(np.float32, copy=False)
+            counts += count_magnitudes(own.read(start, stop).astype(np.float32, copy=False) - before)
+    return Magnitudes(counts)

@@ -1,0 +1,1 @@
+"""The server: the engine, its batcher and its HTTP interface."""

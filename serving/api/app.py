@@ -1,0 +1,76 @@
+"""The FastAPI application over a service.
+
+app = create_app(Service(engine, choice))
+uvicorn.run(app)
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from merge_builder.errors import MergeLadderError
+from serving.api import page, v1, v2
+from serving.api.authorisation import authorised
+from serving.api.bodies import body_schemas
+from serving.api.errors import error_response
+from serving.api.keys import accepts_keys_in
+from serving.api.lifetime import lived
+from serving.api.middleware import bounded, identified, measured
+from serving.service import Service
+
+_DESCRIPTION = "One shared model answers every task. Every answer names the rung of the ladder that computed it."
+
+
+def create_app(
+    service: Service,
+    *,
+    max_body_bytes: int = 2 * 1024**2,
+    max_seconds: float = 60,
+    keys: Path | None = None,
+    admin_keys: Path | None = None,
+    echo_request_id: bool = True,
+) -> FastAPI:
+    """All routes over `service`, which starts and drains with the application's lifespan.
+
+    No request has more than `max_body_bytes`, nor waits longer than `max_seconds` for its answer. `keys` and
+    `admin_keys` are files of bearer keys (`serving.api.keys`); without them none is asked for.
+
+    `echo_request_id` is for a plain ASGI server; Ray Serve sends `X-Request-Id` back by itself, a second time.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.start()
+        yield
+        await service.aclose()
+
+    app = FastAPI(title="MergeLadder", version=version("mergeladder"), description=_DESCRIPTION, lifespan=lifespan)
+    app.include_router(page.routes(service))
+    app.include_router(v1.routes(service))
+    app.include_router(v2.routes(service))
+
+    @app.get("/metrics", tags=["metrics"], response_class=Response)
+    def metrics() -> Response:
+        """The server's metrics, for Prometheus."""
+        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_exception_handler(MergeLadderError, error_response)
+    app.add_exception_handler(HTTPException, error_response)
+    # The one added last is the outermost.
+    app.add_middleware(bounded, max_body_bytes=max_body_bytes)
+    app.add_middleware(lived, most_seconds=max_seconds)
+    app.add_middleware(
+        authorised,
+        keys=None if keys is None else accepts_keys_in(keys),
+        admin_keys=None if admin_keys is None else accepts_keys_in(admin_keys),
+    )
+    app.add_middleware(measured, metrics=service.metrics)
+    app.add_middleware(identified, echo=echo_request_id)
+    app.openapi()["components"]["schemas"] |= body_schemas((*v1.BODIES, *v2.BODIES))
+    return app

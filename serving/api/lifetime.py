@@ -1,0 +1,97 @@
+"""How long a request lives: until its deadline, or until its client hangs up, whichever comes first.
+
+Both end it the same way: its handler is cancelled and with it its inputs, which the batcher then never computes. A
+server around this one may cancel the handler by itself, as Ray Serve does; that is passed on.
+"""
+
+import asyncio
+import math
+from contextlib import suppress
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.api.errors import InvalidRequest, error_response
+from serving.errors import DeadlineExceeded
+
+TIMEOUT = "x-request-timeout-seconds"
+_WAY_BACK = 0.1  # the share of the time, and the most seconds, that are kept for the answer's way to the client
+_LONGEST_WAY_BACK_S = 0.25
+
+
+def lived(app: ASGIApp, most_seconds: float) -> ASGIApp:
+    """End a request that is not being answered in `x-request-timeout-seconds`, by default and at most `most_seconds`.
+
+    A response that has begun is not cut off. What a client who hung up asked for is given up silently.
+    """
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        read, gone, begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def receive_body() -> Message:
+            if read.is_set():  # from here on `hang_up` is the one who listens
+                await gone.wait()
+                return {"type": "http.disconnect"}
+            message = await receive()
+            if not message.get("more_body"):
+                read.set()
+            if message["type"] == "http.disconnect":
+                gone.set()
+            return message
+
+        async def hang_up() -> None:
+            await read.wait()
+            while not gone.is_set():
+                if (await receive())["type"] == "http.disconnect":
+                    gone.set()
+            work.cancel()
+
+        async def send_and_look(message: Message) -> None:
+            begun.set()
+            await send(message)
+
+        try:
+            seconds = _seconds(Request(scope), most_seconds)
+        except InvalidRequest as error:
+            await (await error_response(Request(scope), error))(scope, receive, send)
+            return
+        work = asyncio.ensure_future(app(scope, receive_body, send_and_look))
+        listener = asyncio.create_task(hang_up())
+        try:
+            await asyncio.wait((work,), timeout=seconds - min(_WAY_BACK * seconds, _LONGEST_WAY_BACK_S))
+            if begun.is_set():
+                await asyncio.wait((work,))
+            if work.done() and not gone.is_set():
+                work.result()
+                return
+        finally:
+            await _cancel(work, listener)
+        if not gone.is_set():
+            problem = f"there was no answer within {seconds:g} s: send fewer inputs, or allow more time by {TIMEOUT}"
+            await (await error_response(Request(scope), DeadlineExceeded(problem)))(scope, receive, send)
+
+    return middleware
+
+
+def _seconds(request: Request, most: float) -> float:
+    told = request.headers.get(TIMEOUT)
+    if told is None:
+        return most
+    try:
+        seconds = float(told)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidRequest(f"{TIMEOUT} must be a positive number of seconds, such as 2.5", TIMEOUT)
+    return min(seconds, most)
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,155 @@
+"""The JSON of the Open Inference Protocol, version 2, with its binary tensor extension.
+
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol. The protocol leaves `parameters`
+open: those that are not ours are ignored.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
+
+Output = Literal["logits", "probabilities", "label"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class TensorParameters(_Open):
+    """`binary_data_size`: the tensor's bytes lie after the JSON, in the order of the tensors."""
+
+    binary_data_size: NonNegativeInt | None = None
+
+
+class InputTensor(_Closed):
+    """An input: `text` and `text_pair` (BYTES) or `input_ids` and `attention_mask` (INT64)."""
+
+    name: str
+    datatype: str
+    shape: list[NonNegativeInt] = Field(max_length=8)
+    parameters: TensorParameters = TensorParameters()
+    data: list[Any] | None = None
+
+
+class OutputParameters(_Open):
+    """`binary_data` decides over the request's `binary_data_output`; `classification` is not offered."""
+
+    binary_data: bool | None = None
+    classification: Literal[0] = 0
+
+
+class RequestedOutput(_Closed):
+    """An output that the response is to hold."""
+
+    name: Output
+    parameters: OutputParameters = OutputParameters()
+
+
+class InferParameters(_Open):
+    """The protocol's switch for binary outputs, and our own parameters."""
+
+    binary_data_output: bool = False
+    truncate: bool = True
+    min_rung: str | None = None
+
+
+class InferRequest(_Closed):
+    """A request; without `outputs` the response holds them all."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"id": "1", "inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a fine film"]}]}
+            ]
+        }
+    )
+
+    id: str | None = None
+    parameters: InferParameters = InferParameters()
+    inputs: list[InputTensor] = Field(min_length=1)
+    outputs: list[RequestedOutput] = []
+
+
+class OutputTensor(_Closed):
+    """An output; `data` is left out where it lies after the JSON."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: TensorParameters | None = None
+    data: list[Any] | None = None
+
+
+class InferResponse(_Closed):
+    """A response; `parameters` tell the rung that computed it."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    parameters: dict[str, str | float]
+    outputs: list[OutputTensor]
+
+
+class TensorMetadata(_Closed):
+    """A tensor's type; -1 is any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(_Closed):
+    """A task, as the protocol describes a model."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ServerMetadata(_Closed):
+    """This server."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class Health(_Closed):
+    """Whether the process answers, and whether it has done a first inference and is not shutting down."""
+
+    live: bool
+    ready: bool
+
+
+class ModelReady(_Closed):
+    """Whether a task can be asked."""
+
+    name: str
+    ready: bool
+
+
+class ModelIndex(_Closed):
+    """A row of the model repository's index."""
+
+    name: str
+    version: str
+    state: Literal["READY", "UNAVAILABLE"]
+    reason: str
+
+
+class ModelList(_Closed):
+    """Every task; an extension of ours."""
+
+    models: list[str]
+
+
+class ProtocolError(_Closed):
+    """The body of every error under /v2."""
+
+    error: str

@@ -1,0 +1,176 @@
+"""The JSON of the /v1 routes, as closed models: an unknown key is an error that names it."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextInput(_Closed):
+    """A text, and the one that it is compared with where the task takes pairs."""
+
+    text: str
+    text_pair: str | None = None
+
+
+def _as_object(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, dict | TextInput):
+        return value
+    raise PydanticCustomError("input_type", 'should be a text, or {"text": ..., "text_pair": ...}')
+
+
+Input = Annotated[TextInput, BeforeValidator(_as_object, json_schema_input_type=str | TextInput)]
+
+
+class Parameters(_Closed):
+    """What a request may ask for beyond the answers."""
+
+    top_k: int | None = Field(None, ge=1, description="How many labels an input, the best first; all if left out.")
+    truncate: bool = Field(True, description="Cut a text that is too long; if false, such a text is an error.")
+    return_logits: bool = Field(False, description="Tell the logits too, in the order of the task's labels.")
+    min_rung: str | None = Field(
+        None, description="Refuse an answer by a smaller rung: a size ratio or #index.", examples=["2.0"]
+    )
+
+
+class TaskRequest(_Closed):
+    """One task's answer for each input."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"inputs": ["a fine film"], "parameters": {"top_k": 2, "return_logits": True}}]}
+    )
+
+    inputs: list[Input] = Field(min_length=1)
+    parameters: Parameters = Parameters()
+
+
+class TasksRequest(_Closed):
+    """The answers of several tasks for each input; blocks that the tasks share run once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"inputs": ["a fine film"], "tasks": "all", "parameters": {"top_k": 1}}]}
+    )
+
+    inputs: list[Input] = Field(min_length=1)
+    tasks: Literal["all", "auto"] | Annotated[list[str], Field(min_length=1)] = Field(
+        description='Names of tasks, or "all". "auto" needs a ladder with a router.'
+    )
+    parameters: Parameters = Parameters()
+
+
+class Model(_Closed):
+    """What computed an answer: `rung` has the form that `--rung` and `min_rung` take."""
+
+    ladder: str
+    revision: str
+    rung: str = Field(examples=["#37"])
+    ratio: float
+
+
+class Prediction(_Closed):
+    """A label of the task and its score."""
+
+    label: str
+    score: float
+
+
+class Usage(_Closed):
+    """Tokens computed, a text's once for all tasks that take them alike, and tokens that were cut off."""
+
+    tokens: int
+    truncated: int
+
+
+class TimingsMs(_Closed):
+    """Milliseconds; `queue` and `inference` are those of the input that was answered last."""
+
+    queue: float
+    tokenize: float
+    inference: float
+    total: float
+
+
+class TaskAnswer(_Closed):
+    """A list for each input, in order, of labels from the best down; logits only if they were asked for."""
+
+    predictions: list[list[Prediction]]
+    logits: list[list[float]] | None = None
+
+
+class TaskResponse(_Closed):
+    """The answer to a TaskRequest; `predictions` and `logits` as in TaskAnswer."""
+
+    id: str
+    task: str
+    model: Model
+    predictions: list[list[Prediction]]
+    logits: list[list[float]] | None = None
+    usage: Usage
+    timings_ms: TimingsMs
+
+
+class TasksResponse(_Closed):
+    """The answer to a TasksRequest, by task."""
+
+    id: str
+    model: Model
+    results: dict[str, TaskAnswer]
+    usage: Usage
+    timings_ms: TimingsMs
+
+
+class TaskInfo(_Closed):
+    """A task: its labels in the order of the logits, and the most tokens of an input."""
+
+    name: str
+    labels: tuple[str, ...]
+    max_length: int
+
+
+class TaskList(_Closed):
+    """Every task of the ladder."""
+
+    tasks: list[TaskInfo]
+
+
+class RungInfo(_Closed):
+    """A rung: its name, its size as a multiple of one model, and its exact bytes."""
+
+    rung: str
+    index: int
+    ratio: float
+    bytes: int
+
+
+class LadderInfo(_Closed):
+    """The ladder, the rung that answers now, and why it is that one."""
+
+    name: str
+    revision: str
+    method: dict[str, Any]
+    tasks: list[str]
+    rungs: list[RungInfo]
+    current: RungInfo
+    budget: int | None = Field(description="Bytes of memory that the rung had to fit, where that decided.")
+    reason: str
+
+
+class ErrorDetail(_Closed):
+    """`param` is the path of the offending part of the request, such as `inputs[2].text`."""
+
+    type: str
+    message: str
+    param: str | None
+    request_id: str
+
+
+class ErrorBody(_Closed):
+    """The body of every error outside /v2."""
+
+    error: ErrorDetail

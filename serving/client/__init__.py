@@ -1,0 +1,74 @@
+"""A typed client of the HTTP interface, sync and async, that waits and asks again where the server says so.
+
+with Client("http://127.0.0.1:8000", key="...") as client:
+    client.predict("reviews", ["a fine film"]).predictions[0][0].label
+
+async with AsyncClient("http://127.0.0.1:8000") as client:
+    (await client.predict_many(["a fine film"], "all")).results["reviews"].predictions
+
+Imports neither torch, transformers, Ray nor a web framework.
+"""
+
+from serving.api.schemas import LadderInfo, TaskAnswer, TaskInfo, TaskResponse, TasksResponse, TextInput
+from serving.client.clients import AsyncClient, Client
+from serving.client.errors import (
+    BodyTooLarge,
+    ConnectionFailed,
+    DeadlineExceeded,
+    Draining,
+    EmptyText,
+    Forbidden,
+    InputTooLong,
+    InvalidRequest,
+    MalformedJson,
+    MalformedText,
+    MergeLadderApiError,
+    MethodNotAllowed,
+    NoRouter,
+    NotFound,
+    Overloaded,
+    RequestTooLarge,
+    RungTooSmall,
+    ServerFailed,
+    TooManyInputs,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    UnknownTask,
+    UnknownVersion,
+)
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "LadderInfo",
+    "TaskAnswer",
+    "TaskInfo",
+    "TaskResponse",
+    "TasksResponse",
+    "TextInput",
+    "MergeLadderApiError",
+    "BodyTooLarge",
+    "ConnectionFailed",
+    "DeadlineExceeded",
+    "Draining",
+    "EmptyText",
+    "Forbidden",
+    "InputTooLong",
+    "InvalidRequest",
+    "MalformedJson",
+    "MalformedText",
+    "MethodNotAllowed",
+    "NoRouter",
+    "NotFound",
+    "Overloaded",
+    "RequestTooLarge",
+    "RungTooSmall",
+    "ServerFailed",
+    "TooManyInputs",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "UnknownTask",
+    "UnknownVersion",
+]

@@ -1,0 +1,107 @@
+"""The calls as plain data: what each sends and how its answer is read. Nothing here touches the network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Literal, TypedDict, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from serving.api.schemas import ErrorBody, LadderInfo, TaskInfo, TaskList, TaskResponse, TasksResponse, TextInput
+from serving.client.errors import ConnectionFailed, DeadlineExceeded, MergeLadderApiError, UnexpectedAnswer, api_error
+
+Input = str | TextInput | Mapping[str, str]
+Tasks = Sequence[str] | Literal["all", "auto"]
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+_LONGEST_MESSAGE = 200
+
+
+class Options(TypedDict, total=False):
+    """What a prediction may ask for; `serving.api.schemas.Parameters` tells what each means."""
+
+    top_k: int | None
+    truncate: bool
+    return_logits: bool
+    min_rung: str | None
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request, and how the body of its answer is read; without a body it is a GET."""
+
+    path: str
+    read: Callable[[bytes], T]
+    body: bytes | None = None
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+        return "GET" if self.body is None else "POST"
+
+
+def predict(task: str, inputs: Sequence[Input], options: Options) -> Call[TaskResponse]:
+    """One task's answer for each input."""
+    body = to_json({"inputs": inputs, "parameters": options})
+    return Call(f"v1/tasks/{quote(task, safe='')}/predict", _reader(TaskResponse), body)
+
+
+def predict_many(inputs: Sequence[Input], tasks: Tasks, options: Options) -> Call[TasksResponse]:
+    """Several tasks' answers for each input."""
+    body = to_json({"inputs": inputs, "tasks": tasks, "parameters": options})
+    return Call("v1/predict", _reader(TasksResponse), body)
+
+
+def list_tasks() -> Call[list[TaskInfo]]:
+    """Every task."""
+    read = _reader(TaskList)
+    return Call("v1/tasks", lambda body: read(body).tasks)
+
+
+def describe_ladder() -> Call[LadderInfo]:
+    """The ladder and its current rung."""
+    return Call("v1/ladder", _reader(LadderInfo))
+
+
+def _reader(model: type[M]) -> Callable[[bytes], M]:
+    # A newer server may tell more than this client knows.
+    return lambda body: model.model_validate_json(body, extra="ignore")
+
+
+def read_answer(call: Call[T], response: httpx.Response) -> T:
+    """The typed answer.
+
+    Raises:
+        MergeLadderApiError: the response is an error, or no answer to this call.
+    """
+    if not response.is_success:
+        raise _error(response)
+    try:
+        return call.read(response.content)
+    except ValidationError as error:
+        problem = f"{response.url.copy_with(query=None)} answered with something else than {call.path} of MergeLadder"
+        raise UnexpectedAnswer("unexpected_answer", problem, None, _id(response), response.status_code) from error
+
+
+def _error(response: httpx.Response) -> MergeLadderApiError:
+    """Our server's error body; or a proxy's plain text, by its status."""
+    try:
+        told = ErrorBody.model_validate_json(response.content, extra="ignore").error
+    except ValidationError:
+        text = " ".join(response.text.split())[:_LONGEST_MESSAGE]
+        message = f"status {response.status_code}: {text or response.reason_phrase}"
+        return api_error(None, message, None, _id(response), response.status_code)
+    return api_error(told.type, told.message, told.param, told.request_id, response.status_code)
+
+
+def _id(response: httpx.Response) -> str | None:
+    return str(response.headers["X-Request-Id"]) if "X-Request-Id" in response.headers else None
+
+
+def no_response(error: httpx.RequestError, url: str, timeout: float) -> MergeLadderApiError:
+    """The exception for a call that `error` ended before a whole response came."""
+    if isinstance(error, httpx.TimeoutException):
+        return DeadlineExceeded("deadline_exceeded", f"{url} did not answer within {timeout:g} s")
+    return ConnectionFailed("connection_failed", f"no answer from {url}: {error or type(error).__name__}")

@@ -1,0 +1,128 @@
+"""The two clients: the same calls, retries and errors around httpx, one with `await` and one without."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from serving.api.schemas import LadderInfo, TaskInfo, TaskResponse, TasksResponse
+from serving.client import calls
+from serving.client.calls import Call, Input, Options, Tasks, no_response, read_answer
+from serving.client.retries import Reply, Retries
+
+T = TypeVar("T")
+
+
+class Client:
+    """Asks a server, over connections that it keeps until it is closed. Threads may share one.
+
+    `url` is where the server's routes begin, `key` the bearer key where it wants one. A call may take `timeout`
+    seconds, its pauses included, and is sent again at most `retries` times: after 429, 503 and lost connections.
+    Where there is no answer, every call raises a subclass of MergeLadderApiError.
+    """
+
+    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 5) -> None:
+        self._url, self._timeout, self._retries = url, timeout, retries
+        self._http = httpx.Client(base_url=url, headers=_headers(key))
+
+    def predict(self, task: str, inputs: Sequence[Input], **options: Unpack[Options]) -> TaskResponse:
+        """One task's answer for each input, in order."""
+        return self._ask(calls.predict(task, inputs, options))
+
+    def predict_many(self, inputs: Sequence[Input], tasks: Tasks = "all", **options: Unpack[Options]) -> TasksResponse:
+        """The answers of several tasks for each input; what the tasks share of the model runs once."""
+        return self._ask(calls.predict_many(inputs, tasks, options))
+
+    def tasks(self) -> list[TaskInfo]:
+        """Every task, with its labels in the order of its logits."""
+        return self._ask(calls.list_tasks())
+
+    def ladder(self) -> LadderInfo:
+        """The ladder's rungs, the one that answers now, and why it is that one."""
+        return self._ask(calls.describe_ladder())
+
+    def _ask(self, call: Call[T]) -> T:
+        retries = Retries(self._timeout, self._retries)
+        while True:
+            try:
+                reply: Reply = self._http.request(**_request(call, retries.left()))
+            except httpx.RequestError as error:
+                reply = error
+            if (pause := retries.pause_after(reply)) is None:
+                return _final(call, reply, self._url, self._timeout)
+            time.sleep(pause)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncClient:
+    """As Client, for asyncio."""
+
+    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 5) -> None:
+        self._url, self._timeout, self._retries = url, timeout, retries
+        self._http = httpx.AsyncClient(base_url=url, headers=_headers(key))
+
+    async def predict(self, task: str, inputs: Sequence[Input], **options: Unpack[Options]) -> TaskResponse:
+        """As Client.predict."""
+        return await self._ask(calls.predict(task, inputs, options))
+
+    async def predict_many(
+        self, inputs: Sequence[Input], tasks: Tasks = "all", **options: Unpack[Options]
+    ) -> TasksResponse:
+        """As Client.predict_many."""
+        return await self._ask(calls.predict_many(inputs, tasks, options))
+
+    async def tasks(self) -> list[TaskInfo]:
+        """As Client.tasks."""
+        return await self._ask(calls.list_tasks())
+
+    async def ladder(self) -> LadderInfo:
+        """As Client.ladder."""
+        return await self._ask(calls.describe_ladder())
+
+    async def _ask(self, call: Call[T]) -> T:
+        retries = Retries(self._timeout, self._retries)
+        while True:
+            try:
+                reply: Reply = await self._http.request(**_request(call, retries.left()))
+            except httpx.RequestError as error:
+                reply = error
+            if (pause := retries.pause_after(reply)) is None:
+                return _final(call, reply, self._url, self._timeout)
+            await asyncio.sleep(pause)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {"Content-Type": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
+
+
+def _request(call: Call[Any], left: float) -> dict[str, Any]:
+    """What httpx is to send; the server is told when nobody waits any more, so that it may drop the work."""
+    headers = {"X-Request-Timeout-Seconds": f"{left:.3f}"}
+    return {"method": call.method, "url": call.path, "content": call.body, "headers": headers, "timeout": left}
+
+
+def _final(call: Call[T], reply: Reply, url: str, timeout: float) -> T:
+    if isinstance(reply, httpx.Response):
+        return read_answer(call, reply)
+    raise no_response(reply, url, timeout) from reply

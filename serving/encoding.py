@@ -1,0 +1,111 @@
+"""From the inputs of a request to what the engine takes: one row for a text, however many tasks it is asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from merge_builder.errors import InputError
+from serving.clipping import clip
+from serving.engine.tokenize import TextTooLong, Tokenizer, Tokens
+from serving.engine.types import Encoded
+from serving.errors import EmptyText, InputTooLong, RequestError
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, or a pair of them where the task compares two."""
+
+    text: str
+    pair: str | None = None
+
+
+@dataclass(frozen=True)
+class Ids:
+    """An input that the client tokenised, special tokens included; every token is of type 0."""
+
+    input_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One engine input, and the place in the request of the input that it stands for."""
+
+    place: int
+    encoded: Encoded
+
+
+def encode(
+    tokenizer: Tokenizer, inputs: Sequence[Text | Ids], max_lengths: Mapping[str, int], *, truncate: bool
+) -> list[Row]:
+    """The engine inputs for every task in `max_lengths` (of task to the most tokens that it takes).
+
+    A text is tokenised once for each distinct length, and tasks that get the same tokens share a row: a text that no
+    task truncates is one row. Token ids are never truncated. Of a very long text the tokens cut off are counted only as
+    far as it was looked at (`serving.clipping`).
+
+    Raises:
+        EmptyText: a text is empty or white space, or there are no ids.
+        InputTooLong: an input has too many tokens for a task (a text only if `truncate` is false).
+        RequestError: a text is not valid Unicode.
+    """
+    by_length: dict[int, tuple[str, ...]] = {}
+    for task, length in max_lengths.items():
+        by_length[length] = (*by_length.get(length, ()), task)
+    texts = {place: item for place, item in enumerate(inputs) if isinstance(item, Text)}
+    rows = [_row(place, item, max_lengths) for place, item in enumerate(inputs) if isinstance(item, Ids)]
+    return rows + _text_rows(tokenizer, texts, by_length, truncate)
+
+
+def _row(place: int, item: Ids, max_lengths: Mapping[str, int]) -> Row:
+    param, count = f"inputs[{place}]", len(item.input_ids)
+    if not count:
+        raise EmptyText(f"{param} has no token: send at least one", param)
+    task = min(max_lengths, key=max_lengths.__getitem__)
+    if count > max_lengths[task]:
+        raise InputTooLong(f"{param} has {count} tokens and task {task!r} takes {max_lengths[task]}: shorten it", param)
+    return Row(place, Encoded(item.input_ids, (0,) * count, tuple(max_lengths)))
+
+
+def _text_rows(
+    tokenizer: Tokenizer, texts: Mapping[int, Text], by_length: Mapping[int, tuple[str, ...]], truncate: bool
+) -> list[Row]:
+    for place, item in texts.items():
+        if not item.text.strip():
+            raise EmptyText(f"inputs[{place}] has no text: send at least one character", f"inputs[{place}]")
+    rows: dict[tuple[int, tuple[int, ...]], Encoded] = {}
+    for length, tasks in by_length.items():
+        for place, tokens in _tokenize(tokenizer, texts, length, tasks, truncate):
+            known = rows.get((place, tokens.input_ids))
+            rows[place, tokens.input_ids] = Encoded(
+                tokens.input_ids, tokens.token_type_ids, (*known.tasks, *tasks) if known else tasks, tokens.truncated
+            )
+    return [Row(place, encoded) for (place, _), encoded in rows.items()]
+
+
+def _tokenize(
+    tokenizer: Tokenizer, texts: Mapping[int, Text], length: int, tasks: tuple[str, ...], truncate: bool
+) -> list[tuple[int, Tokens]]:
+    places = list(texts)
+    if truncate:
+        texts = {place: _clipped(tokenizer, item, length) for place, item in texts.items()}
+    try:
+        encodings = tokenizer.encode(
+            [item.text for item in texts.values()],
+            [item.pair for item in texts.values()],
+            max_length=length,
+            truncate=truncate,
+        )
+    except TextTooLong as error:
+        param = f"inputs[{places[error.index]}]"
+        raise InputTooLong(
+            f"{param} has {error.tokens} tokens and task {tasks[0]!r} takes {length}: "
+            "shorten it, or set parameters.truncate to true",
+            param,
+        ) from error
+    except InputError as error:
+        raise RequestError(str(error), "inputs") from error
+    return list(zip(places, encodings, strict=True))
+
+
+def _clipped(tokenizer: Tokenizer, item: Text, length: int) -> Text:
+    pair = None if item.pair is None else clip(tokenizer, item.pair, length)
+    return Text(clip(tokenizer, item.text, length), pair)

@@ -1,0 +1,92 @@
+"""Routed twins: they stand in a transformers model where its leaf modules stood, and hold no weights of their own.
+
+A twin looks up which versions of its block the plan runs at this stage, and applies each to its slices of the tokens.
+Tokens always lie along axis 1 of a leaf's input: (1, tokens, ...).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from serving.engine.layout import Unit
+from serving.engine.plan import Run
+from serving.engine.reconstruct import MaskedWeights
+
+# (block, version id) -> tensor name -> tensor
+Weights = Mapping[tuple[str, str], Mapping[str, Tensor] | MaskedWeights]
+Apply = Callable[..., Tensor]
+
+
+@dataclass
+class Route:
+    """What all twins of a model read: the rung's weights, and the runs of the stage that is being computed."""
+
+    weights: Weights = field(default_factory=dict)
+    runs: Mapping[Unit, tuple[Run, ...]] = field(default_factory=dict)
+
+
+class Routed(nn.Module):
+    """One twin. `apply(input, **parameters)` is what the leaf does; `parameters[name]` is (tensor name, block).
+
+    `table` is the name of the tensor in whose rows the leaf looks its input up, if it does just that.
+    """
+
+    def __init__(
+        self, apply: Apply, parameters: Mapping[str, tuple[str, str]], route: Route, table: str | None = None
+    ) -> None:
+        super().__init__()
+        self.table = table
+        self.unit: Unit = tuple(dict.fromkeys(block for _, block in parameters.values()))
+        self._apply_leaf, self._route = apply, route
+        self._parts = [(name, tensor, self.unit.index(block)) for name, (tensor, block) in parameters.items()]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The leaf's output for every token, by the version that the plan gives it."""
+        runs = self._route.runs[self.unit]
+        if len(runs) == 1:
+            return self._run(runs[0], tokens)
+        out: Tensor | None = None
+        for run in runs:
+            pieces = [tokens[:, start:end] for start, end in run.slices]
+            result = self._run(run, pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1))
+            if out is None:
+                out = result.new_empty((1, tokens.shape[1], *result.shape[2:]))
+            parts = torch.split(result, [end - start for start, end in run.slices], dim=1)
+            for (start, end), part in zip(run.slices, parts, strict=True):
+                out[:, start:end] = part
+        assert out is not None
+        return out
+
+    def _run(self, run: Run, tokens: Tensor) -> Tensor:
+        versions = [self._route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
+        if self.table is not None and isinstance(versions[0], MaskedWeights):
+            return versions[0].look_up(self.table, tokens)
+        return self._apply_leaf(tokens, **{name: versions[place][tensor] for name, tensor, place in self._parts})
+
+
+def twin_of(leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> nn.Module:
+    """The routed twin of a leaf; `tensors` gives the (tensor name, block) of each of its parameters by its name.
+
+    Raises:
+        TypeError: the engine has no twin for modules of this type.
+    """
+    match leaf:
+        case nn.Linear() if len({block for _, block in tensors.values()}) > 1:
+            # Apart, so that a version of the weight still runs once where the bias has more versions.
+            weight, bias = ({name: tensors[name]} for name in ("weight", "bias"))
+            return nn.Sequential(Routed(F.linear, weight, route), Routed(_add, bias, route))
+        case nn.Linear():
+            return Routed(F.linear, tensors, route)
+        case nn.LayerNorm():
+            shape, eps = leaf.normalized_shape, leaf.eps
+            return Routed(lambda x, **parameters: F.layer_norm(x, shape, eps=eps, **parameters), tensors, route)
+        case nn.Embedding():
+            return Routed(F.embedding, tensors, route, table=tensors["weight"][0])
+    raise TypeError(f"no routed twin for {type(leaf).__name__}")
+
+
+def _add(tokens: Tensor, bias: Tensor) -> Tensor:
+    return tokens + bias

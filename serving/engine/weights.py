@@ -1,0 +1,75 @@
+"""Reading stored versions and heads into memory: mapped from their files, not copied, where they are float32."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from merge_builder.errors import InputError, MergeLadderError
+from merge_builder.ladder import Ladder, Version
+from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.masked import masked_specs
+
+# (block, version id) -> tensor name -> tensor, as it is stored
+Held = Mapping[tuple[str, str], Mapping[str, Tensor]]
+
+
+def load_versions(ladder: Ladder, wanted: Iterable[Version], have: Held, device: str) -> Held:
+    """The wanted versions; only those that `have` lacks are read.
+
+    Raises:
+        MergeLadderError: a file is missing, unreadable or does not hold what the manifest says.
+    """
+    specs = {block.name: block.tensors for block in ladder.manifest.blocks}
+    return {
+        (v.block, v.id): have.get((v.block, v.id)) or _load_version(ladder.version_path(v), v, specs[v.block], device)
+        for v in wanted
+    }
+
+
+def load_heads(ladder: Ladder, needed: Iterable[str], device: str) -> Mapping[str, Mapping[str, Tensor]]:
+    """Every task's head, by task.
+
+    Raises:
+        InputError: a head lacks a tensor of those `needed`.
+        MergeLadderError: as in `load_versions`.
+    """
+    for task in ladder.manifest.tasks:
+        if missing := sorted(set(needed) - {spec.name for spec in task.head.tensors}):
+            raise InputError(f"the head of task {task.name} has no {missing[0]}: only sequence classifiers are served")
+    return {task.name: _load(ladder.head_path(task.name), task.head.tensors, device) for task in ladder.manifest.tasks}
+
+
+def count_bytes(stored: Iterable[Mapping[str, Tensor]]) -> int:
+    """Bytes of the tensors as they are held, which is twice the stored size for 16-bit weights."""
+    return sum(tensor.nbytes for tensors in stored for tensor in tensors.values())
+
+
+def _load_version(path: Path, version: Version, specs: Sequence[TensorSpec], device: str) -> dict[str, Tensor]:
+    match version.kind:
+        case "base":
+            return _read(path, specs, device)
+        case "masked":
+            return _read(path, masked_specs(specs, len(version.tasks)), device)
+    return _load(path, specs, device)
+
+
+def _load(path: Path, specs: Iterable[TensorSpec], device: str) -> dict[str, Tensor]:
+    # 16-bit weights compute in float32: matrix products in bfloat16 are several times slower on most CPUs.
+    return {
+        name: tensor.to(torch.float32) if tensor.is_floating_point() else tensor
+        for name, tensor in _read(path, specs, device).items()
+    }
+
+
+def _read(path: Path, specs: Iterable[TensorSpec], device: str) -> dict[str, Tensor]:
+    try:
+        tensors: dict[str, Tensor] = load_file(path, device=device)
+    except (OSError, SafetensorError) as error:
+        raise MergeLadderError(f"{path} cannot be read: {error}; run `mergeladder verify`") from error
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {spec.name: spec.shape for spec in specs}:
+        raise MergeLadderError(f"{path} does not hold the tensors that the manifest says; run `mergeladder verify`")
+    return tensors

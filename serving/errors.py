@@ -1,0 +1,78 @@
+"""Why a request is not answered, whatever the transport: each error names the offending part of the request.
+
+`serving.api.errors` gives each its HTTP status.
+"""
+
+import math
+import random
+
+from merge_builder.errors import InputError, MergeLadderError
+
+
+class RequestError(InputError):
+    """The request is wrong; `param` is the path of the offending part, such as `inputs[2]` or `parameters.min_rung`."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownTask(RequestError):
+    """The ladder has no such task."""
+
+
+class EmptyText(RequestError):
+    """A text has no characters but white space, or a row of token ids has no token."""
+
+
+class InputTooLong(RequestError):
+    """An input has more tokens than its task takes, and truncation was not allowed."""
+
+
+class TooManyInputs(RequestError):
+    """The request has more inputs than the server takes at once."""
+
+
+class RequestTooLarge(RequestError):
+    """The request has more tokens, over all its tasks, than the server takes at once; no retry would help."""
+
+
+class Unavailable(MergeLadderError):
+    """The request is right, but this server cannot answer it now; `param` as in RequestError."""
+
+    def __init__(self, message: str, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(Unavailable):
+    """The queue is full; it should have room again in about `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        retry = _jittered(seconds)
+        super().__init__(f"the queue is full: try again in {retry} s", retry_after_s=retry)
+
+
+class RungTooSmall(Unavailable):
+    """The current rung is smaller than the request's `min_rung` allows; rungs change seldom."""
+
+    def __init__(self, message: str, param: str) -> None:
+        super().__init__(message, param, _jittered(24))
+
+
+class Draining(Unavailable):
+    """The server is shutting down and takes no new work."""
+
+    def __init__(self) -> None:
+        super().__init__("this server is shutting down: ask another one, or try again", retry_after_s=_jittered(4))
+
+
+class DeadlineExceeded(Unavailable):
+    """The request's time was up before it was answered; what was not yet computed never is."""
+
+
+def _jittered(seconds: float) -> int:
+    """`seconds` and up to a quarter or one second more, so that clients turned away at once do not return at once."""
+    least = math.ceil(seconds)
+    return random.randint(least, least + max(1, least // 4))

@@ -1,0 +1,51 @@
+"""Gauges that tell of the rung: read from the engine at every scrape, so that they are never out of date."""
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from merge_builder.ladder import Manifest, Rung
+
+if TYPE_CHECKING:
+    from serving.service import Service
+
+
+class RungCollector(Collector):
+    """Describes a service to its metrics registry."""
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One family for each gauge."""
+        service, rung = self._service, self._service.engine.rung
+        info = {"rung": rung.name, "revision": service.manifest.revision, "device": service.engine.device}
+        yield _gauge("rung_info", "The rung that answers.", 1, info)
+        yield _gauge("rung_scale", "Its size: 1 is one shared model, M is all experts.", rung.size.ratio)
+        used = GaugeMetricFamily("mergeladder_memory_used_bytes", "Weights in use, by who uses them.", labels=["kind"])
+        for kind, count in memory_used(service.manifest, rung).items():
+            used.add_metric([kind], count)
+        yield used
+        saved = service.manifest.rungs[0].bytes - rung.size.bytes
+        yield _gauge("memory_saved_bytes", "What all experts would need beyond this rung.", saved)
+        if service.choice.budget is not None:
+            yield _gauge("memory_budget_bytes", "What the rung was chosen to fit.", service.choice.budget)
+        yield _gauge("ready", "1 once an inference was done and until the shutdown begins.", service.ready)
+        yield _gauge("build_info", "The version that runs.", 1, {"version": version("mergeladder")})
+
+
+def memory_used(manifest: Manifest, rung: Rung) -> dict[str, int]:
+    """The rung's exact bytes: heads, block versions of one task alone, and what several tasks share."""
+    head = sum(task.head.bytes for task in manifest.tasks)
+    own = sum(version.bytes for version in rung.stored() if len(version.tasks) == 1)
+    return {"shared": rung.size.bytes - own - head, "task": own, "head": head}
+
+
+def _gauge(name: str, text: str, value: float, labels: dict[str, str] | None = None) -> GaugeMetricFamily:
+    labels = labels or {}
+    family = GaugeMetricFamily(f"mergeladder_{name}", text, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family

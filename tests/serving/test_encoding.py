@@ -1,0 +1,71 @@
+"""Rows for the engine against transformers' own tokenizer of the base."""
+
+import pytest
+from transformers import AutoTokenizer
+
+from merge_builder.ladder import Ladder
+from serving.encoding import Ids, Text, encode
+from serving.engine.tokenize import Tokenizer, load_tokenizer
+from serving.errors import EmptyText, InputTooLong, RequestError
+
+LENGTHS = {"ant": 40, "bee": 8, "cat": 40}
+LONG = " ".join(f"w{n}" for n in range(20))
+
+
+@pytest.fixture
+def tokenizer(pico_ladder: Ladder) -> Tokenizer:
+    return load_tokenizer(pico_ladder.base_dir)
+
+
+def test_a_text_is_one_row_for_all_tasks_unless_a_task_cuts_it(tokenizer: Tokenizer, pico_ladder: Ladder) -> None:
+    theirs = AutoTokenizer.from_pretrained(pico_ladder.base_dir)
+    rows = encode(tokenizer, [Text("w1 w2"), Text(LONG), Text("w3", "w4 w5")], LENGTHS, truncate=True)
+
+    got = {(row.place, frozenset(row.encoded.tasks)): row.encoded for row in rows}
+    short, whole = theirs("w1 w2"), theirs(LONG)
+    cut, pair = theirs(LONG, truncation=True, max_length=8), theirs("w3", "w4 w5")
+    assert {key: (list(e.input_ids), list(e.token_type_ids), e.truncated) for key, e in got.items()} == {
+        (0, frozenset(LENGTHS)): (short["input_ids"], short["token_type_ids"], 0),
+        (1, frozenset(("ant", "cat"))): (whole["input_ids"], whole["token_type_ids"], 0),
+        (1, frozenset(("bee",))): (cut["input_ids"], cut["token_type_ids"], 22 - 8),
+        (2, frozenset(LENGTHS)): (pair["input_ids"], pair["token_type_ids"], 0),
+    }
+
+
+def test_a_text_is_tokenised_once_for_each_distinct_length(tokenizer: Tokenizer) -> None:
+    lengths = []
+
+    class Counting:
+        def encode(self, texts, pairs, *, max_length, truncate):
+            lengths.append(max_length)
+            return tokenizer.encode(texts, pairs, max_length=max_length, truncate=truncate)
+
+    encode(Counting(), [Text("w1"), Text(LONG)], {f"task{n}": 40 if n % 2 else 8 for n in range(20)}, truncate=True)
+
+    assert sorted(lengths) == [8, 40]
+
+
+def test_ids_are_taken_as_they_are(tokenizer: Tokenizer) -> None:
+    [row] = encode(tokenizer, [Ids((2, 7, 9, 3))], LENGTHS, truncate=True)
+
+    assert row.encoded.input_ids == (2, 7, 9, 3)
+    assert row.encoded.token_type_ids == (0, 0, 0, 0)
+    assert row.encoded.tasks == ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "told"),
+    [
+        (Text(" \n"), EmptyText, "inputs[1] has no text"),
+        (Text(LONG), InputTooLong, "inputs[1] has 22 tokens and task 'bee' takes 8"),
+        (Text("\ud800"), RequestError, "not valid Unicode"),
+        (Ids(()), EmptyText, "inputs[1] has no token"),
+        (Ids((5,) * 9), InputTooLong, "inputs[1] has 9 tokens and task 'bee' takes 8"),
+    ],
+)
+def test_bad_inputs_are_named(tokenizer: Tokenizer, item: Text | Ids, error: type[RequestError], told: str) -> None:
+    with pytest.raises(error) as caught:
+        encode(tokenizer, [Text("w1"), item], LENGTHS, truncate=False)
+
+    assert told in str(caught.value)
+    assert caught.value.param in ("inputs", "inputs[1]")
