@@ -106,16 +106,17 @@ def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, acce
     from ray import serve
 
     from deploy.app import LOGGING, application
+    from deploy.http_server import Address
 
     # Ray puts the working directory first on its workers' import path: a user's may hold a `deploy` of its own.
     with chdir(Path(__file__).parents[1]):
         session = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     logs = Path(session.address_info["session_dir"]) / "logs" / "serve"
-    serve.start(http_options={"host": host, "port": port}, logging_config=LOGGING)
+    serve.start(proxy_location="Disabled", logging_config=LOGGING)
     cpus = ray.cluster_resources()["CPU"]
     try:
-        app = application(ladder, sizing, device=device, cpus=cpus, access=access)
-        replica = serve.run(app, name=APPLICATION, route_prefix="/")
+        app = application(ladder, sizing, Address(host, port), device=device, cpus=cpus, access=access)
+        replica = serve.run(app, name=APPLICATION, route_prefix=None)
     except RuntimeError as error:
         raise MergeLadderError(f"the server did not start: {_cause()} (its logs are in {logs})") from error
     reason: str = replica.reason.remote().result(timeout_s=30)

@@ -22,7 +22,7 @@ from merge_builder.export import export
 from merge_builder.ladder import Ladder
 from merge_builder.recipe import load_recipe
 
-START_AT_MOST = 150  # seconds
+START_AT_MOST = 240  # seconds: on a busy machine Ray takes minutes
 DRAIN_AT_MOST = 60  # seconds
 Text = tuple[str, str | None]  # a text and the one it is paired with
 

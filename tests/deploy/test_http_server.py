@@ -1,0 +1,144 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from deploy import http_server
+from deploy.http_server import Address, start_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def app(answer: str = "here") -> FastAPI:
+    made = FastAPI()
+
+    @made.get("/")
+    async def root() -> str:
+        return answer
+
+    @made.get("/slow")
+    async def slow() -> str:
+        await asyncio.sleep(0.5)
+        return answer
+
+    return made
+
+
+@pytest.fixture
+def address() -> Address:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return Address("127.0.0.1", free.getsockname()[1])
+
+
+@asynccontextmanager
+async def served(address: Address, made: FastAPI) -> AsyncIterator[http_server.HttpServer]:
+    server = await start_server(made, address, drain_seconds=5)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def get(address: Address, path: str = "/") -> str:
+    # A new connection each time; without `verify` no certificates are read for it.
+    async with httpx.AsyncClient(base_url=f"http://{address.host}:{address.port}", verify=False) as client:
+        return (await client.get(path)).raise_for_status().json()
+
+
+async def test_two_replicas_share_the_port_and_one_may_leave(address):
+    async with served(address, app("first")) as first, served(address, app("second")):
+        assert {await get(address) for _ in range(32)} == {"first", "second"}
+        await first.stop()
+        assert {await get(address) for _ in range(8)} == {"second"}
+
+
+async def test_a_stop_answers_what_is_under_way_and_takes_no_more(address):
+    async with served(address, app()) as server:
+        under_way = asyncio.create_task(get(address, "/slow"))
+        await asyncio.sleep(0.2)
+        await server.stop()
+        assert await under_way == "here"
+        with pytest.raises(httpx.ConnectError):
+            await get(address)
+
+
+async def answer_to(address: Address, *pieces: bytes, pause: float) -> bytes:
+    """What comes back, up to the end of the connection."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (),  # says nothing
+        (b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"X-A: b\r\n", b"X-B: b\r\n", b"X-C: b\r\n"),  # dribbles
+    ],
+)
+async def test_a_head_that_does_not_come_is_hung_up_on(address, monkeypatch, pieces):
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.4)
+    async with served(address, app()):
+        assert await answer_to(address, *pieces, pause=0.15) == b""
+        assert await get(address) == "here"
+
+
+async def test_a_kept_connection_has_to_send_its_next_head_in_time_too(address, monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.4)
+    async with served(address, app()):
+        first = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+        # The pause between requests is longer than a head may take: it is no head.
+        answer = await answer_to(address, first, b"", b"", b"", first, b"GET / HTT", pause=0.2)
+    assert answer.count(b"200 OK") == 2
+
+
+async def test_a_slow_answer_is_not_hung_up_on(address, monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
+    async with served(address, app()):
+        assert await get(address, "/slow") == "here"
+
+
+async def test_a_head_without_end_is_hung_up_on(address, monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_BYTES", 4096)
+    async with served(address, app()):
+        endless = (b"GET / HTTP/1.1\r\nHost: a\r\n", *[b"X-A: " + b"b" * 1000 + b"\r\n"] * 8)
+        assert await answer_to(address, *endless, pause=0) == b""
+        assert await get(address) == "here"
+
+
+async def test_an_address_that_somebody_else_listens_on(address):
+    with socket.socket() as other:
+        other.bind((address.host, address.port))
+        other.listen()
+        with pytest.raises(OSError, match="in use"):
+            await start_server(app(), address, drain_seconds=5)
+
+
+async def test_an_application_that_does_not_start(address):
+    @asynccontextmanager
+    async def fails(_: FastAPI) -> AsyncIterator[None]:
+        raise ValueError("no")
+        yield
+
+    with pytest.raises(RuntimeError, match="did not start"):
+        await start_server(FastAPI(lifespan=fails), address, drain_seconds=5)
+    async with served(address, app()):
+        assert await get(address) == "here"
