@@ -9,11 +9,12 @@ from merge_builder.inputs import Inputs, labels_of, max_length_of
 from merge_builder.ladder.manifest import Base, Block, Head, Manifest, Provenance, Step, Task, Version
 from merge_builder.ladder.rungs import rung_table
 from merge_builder.ladder.store import group_id
+from merge_builder.linkage import Group
 from merge_builder.materialise import BlockInput
 from merge_builder.passes import Written
 from merge_builder.recipe import Recipe
 from merge_builder.storage import stored_bytes
-from merge_builder.trace import Group, Merge
+from merge_builder.trace import Merge
 
 
 def assemble_manifest(

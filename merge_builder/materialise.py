@@ -17,12 +17,12 @@ from merge_builder.checkpoints import StoredTensor, TensorWriter
 from merge_builder.checkpoints.dtypes import cast, numpy_dtype, widest
 from merge_builder.ladder.manifest import Kind, TensorSpec
 from merge_builder.ladder.masked import masked_specs
+from merge_builder.linkage import Group
 from merge_builder.masked_writer import MaskedWriter
 from merge_builder.methods import Method
 from merge_builder.methods.dare import Dare, sparsify
 from merge_builder.similarity import chunk_size
 from merge_builder.statistics import Magnitudes
-from merge_builder.trace import Group
 
 # The "group" of the base's own version.
 NOBODY: Group = ()

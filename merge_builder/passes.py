@@ -17,6 +17,7 @@ from merge_builder.compute_trace import make_compute_trace
 from merge_builder.errors import InputError
 from merge_builder.ladder.manifest import Kind
 from merge_builder.ladder.store import group_id, version_path
+from merge_builder.linkage import Group
 from merge_builder.materialise import BlockInput, Merging, Stored, write_versions
 from merge_builder.methods import find_method
 from merge_builder.progress import Progress
@@ -24,7 +25,7 @@ from merge_builder.recipe import Recipe
 from merge_builder.similarity import gram
 from merge_builder.statistics import BINS, Magnitudes, magnitudes
 from merge_builder.storage import storage
-from merge_builder.trace import Group, Merge, make_trace
+from merge_builder.trace import Merge, make_trace
 
 T = TypeVar("T")
 # Of one block: what the version of each group is, and its file's sha256.

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from merge_builder.checkpoints.tensor_writer import payload_bytes
 from merge_builder.ladder.manifest import Kind
+from merge_builder.linkage import Group
 from merge_builder.materialise import NOBODY, BlockInput
 from merge_builder.similarity import chunk_size
-from merge_builder.trace import Group, Merge
+from merge_builder.trace import Merge
 
 
 @dataclass(frozen=True)

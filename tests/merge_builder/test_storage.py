@@ -7,9 +7,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from merge_builder.checkpoints.tensor_file import TensorFile
+from merge_builder.linkage import Group
 from merge_builder.materialise import NOBODY, BlockInput
 from merge_builder.storage import most_made_bytes, storage, stored_bytes
-from merge_builder.trace import Group, Merge
+from merge_builder.trace import Merge
 
 SIZE = 100
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merge_builder.trace import Linkage, Priorities, equal_priorities, make_trace
+from merge_builder.linkage import Linkage, Priorities, equal_priorities
+from merge_builder.trace import make_trace
 
 
 def brute_force(blocks: list[np.ndarray], sizes: list[int], linkage: Linkage) -> list[tuple[int, tuple, tuple]]:
