@@ -34,9 +34,17 @@ class Row:
 
 
 def encode(
-    tokenizer: Tokenizer, inputs: Sequence[Text | Ids], max_lengths: Mapping[str, int], *, truncate: bool
+    tokenizer: Tokenizer,
+    inputs: Sequence[Text | Ids],
+    tasks: Sequence[Sequence[str]],
+    max_lengths: Mapping[str, int],
+    *,
+    truncate: bool,
+    first: int = 0,
 ) -> list[Row]:
-    """The engine inputs for every task in `max_lengths` (of task to the most tokens that it takes).
+    """The engine inputs for the tasks that each input is asked for; `max_lengths` tells the most tokens a task takes.
+
+    `inputs` are those of the request from the place `first` on, which rows and errors count by.
 
     A text is tokenised once for each distinct length, and tasks that get the same tokens share a row: a text that no
     task truncates is one row. Token ids are never truncated. Of a very long text the tokens cut off are counted only as
@@ -47,42 +55,49 @@ def encode(
         InputTooLong: an input has too many tokens for a task (a text only if `truncate` is false).
         RequestError: a text is not valid Unicode.
     """
-    by_length: dict[int, tuple[str, ...]] = {}
-    for task, length in max_lengths.items():
-        by_length[length] = (*by_length.get(length, ()), task)
-    texts = {place: item for place, item in enumerate(inputs) if isinstance(item, Text)}
-    rows = [_row(place, item, max_lengths) for place, item in enumerate(inputs) if isinstance(item, Ids)]
-    return rows + _text_rows(tokenizer, texts, by_length, truncate)
+    rows: list[Row] = []
+    texts: dict[int, Text] = {}
+    asked: dict[int, dict[int, list[str]]] = {}  # by length and text, the tasks that take so many tokens of it
+    for place, (item, names) in enumerate(zip(inputs, tasks, strict=True), first):
+        if isinstance(item, Ids):
+            rows.append(_row(place, item, names, max_lengths))
+            continue
+        if not item.text.strip():
+            raise EmptyText(f"inputs[{place}] has no text: send at least one character", f"inputs[{place}]")
+        texts[place] = item
+        for task in names:
+            asked.setdefault(max_lengths[task], {}).setdefault(place, []).append(task)
+    return rows + _text_rows(tokenizer, texts, asked, truncate)
 
 
-def _row(place: int, item: Ids, max_lengths: Mapping[str, int]) -> Row:
+def _row(place: int, item: Ids, tasks: Sequence[str], max_lengths: Mapping[str, int]) -> Row:
     param, count = f"inputs[{place}]", len(item.input_ids)
     if not count:
         raise EmptyText(f"{param} has no token: send at least one", param)
-    task = min(max_lengths, key=max_lengths.__getitem__)
+    task = min(tasks, key=max_lengths.__getitem__)
     if count > max_lengths[task]:
         raise InputTooLong(f"{param} has {count} tokens and task {task!r} takes {max_lengths[task]}: shorten it", param)
-    return Row(place, Encoded(item.input_ids, (0,) * count, tuple(max_lengths)))
+    return Row(place, Encoded(item.input_ids, (0,) * count, tuple(tasks)))
 
 
 def _text_rows(
-    tokenizer: Tokenizer, texts: Mapping[int, Text], by_length: Mapping[int, tuple[str, ...]], truncate: bool
+    tokenizer: Tokenizer, texts: Mapping[int, Text], asked: Mapping[int, Mapping[int, Sequence[str]]], truncate: bool
 ) -> list[Row]:
-    for place, item in texts.items():
-        if not item.text.strip():
-            raise EmptyText(f"inputs[{place}] has no text: send at least one character", f"inputs[{place}]")
     rows: dict[tuple[int, tuple[int, ...]], Encoded] = {}
-    for length, tasks in by_length.items():
-        for place, tokens in _tokenize(tokenizer, texts, length, tasks, truncate):
+    for length, tasks in asked.items():
+        for place, tokens in _tokenize(tokenizer, {place: texts[place] for place in tasks}, length, tasks, truncate):
             known = rows.get((place, tokens.input_ids))
             rows[place, tokens.input_ids] = Encoded(
-                tokens.input_ids, tokens.token_type_ids, (*known.tasks, *tasks) if known else tasks, tokens.truncated
+                tokens.input_ids,
+                tokens.token_type_ids,
+                (*(known.tasks if known else ()), *tasks[place]),
+                tokens.truncated,
             )
     return [Row(place, encoded) for (place, _), encoded in rows.items()]
 
 
 def _tokenize(
-    tokenizer: Tokenizer, texts: Mapping[int, Text], length: int, tasks: tuple[str, ...], truncate: bool
+    tokenizer: Tokenizer, texts: Mapping[int, Text], length: int, tasks: Mapping[int, Sequence[str]], truncate: bool
 ) -> list[tuple[int, Tokens]]:
     places = list(texts)
     if truncate:
@@ -95,9 +110,10 @@ def _tokenize(
             truncate=truncate,
         )
     except TextTooLong as error:
-        param = f"inputs[{places[error.index]}]"
+        place = places[error.index]
+        param = f"inputs[{place}]"
         raise InputTooLong(
-            f"{param} has {error.tokens} tokens and task {tasks[0]!r} takes {length}: "
+            f"{param} has {error.tokens} tokens and task {tasks[place][0]!r} takes {length}: "
             "shorten it, or set parameters.truncate to true",
             param,
         ) from error

@@ -25,22 +25,44 @@ class Timings:
 class Result:
     """One request's answer, all of it computed by `rung`.
 
-    `logits[task]` is float32 of shape (inputs, labels of the task). `tokens` counts a text once for all tasks that get
-    the same tokens; `truncated` counts the tokens that were cut off.
+    `logits[task]` is float32 of shape (N, labels of the task), for the N inputs that the task was asked of, and
+    `places[task]` are their places in the request: all, unless inputs named tasks of their own. `tokens` counts a text
+    once for all tasks that get the same tokens; `truncated` counts the tokens that were cut off.
     """
 
     logits: dict[str, Logits]
+    places: dict[str, tuple[int, ...]]
     rung: Rung
     tokens: int
     truncated: int
     timings: Timings
 
 
-def by_task(rows: Sequence[Row], answers: Sequence[Answer], tasks: Sequence[str], inputs: int) -> dict[str, Logits]:
-    """The rows' logits as one array of shape (inputs, labels) a task."""
+def make_result(
+    rows: Sequence[Row],
+    answers: Sequence[Answer],
+    tasks: Sequence[Sequence[str]],
+    *,
+    tokenize: float,
+    total: float,
+    first: int = 0,
+) -> Result:
+    """The result for the inputs from the place `first` on, whose tasks are `tasks`; `answers` are those of `rows`."""
     found = {
         (row.place, task): logits
         for row, answer in zip(rows, answers, strict=True)
         for task, logits in answer.logits.items()
     }
-    return {task: np.stack([found[place, task] for place in range(inputs)]) for task in tasks}
+    places: dict[str, list[int]] = {}
+    for place, names in enumerate(tasks, first):
+        for task in names:
+            places.setdefault(task, []).append(place)
+    last = max(answers, key=lambda answer: answer.queue_s + answer.inference_s)
+    return Result(
+        logits={task: np.stack([found[place, task] for place in own]) for task, own in places.items()},
+        places={task: tuple(own) for task, own in places.items()},
+        rung=answers[0].rung,
+        tokens=sum(len(row.encoded.input_ids) for row in rows),
+        truncated=sum(row.encoded.truncated for row in rows),
+        timings=Timings(last.queue_s, tokenize, last.inference_s, total),
+    )

@@ -8,24 +8,30 @@ result.logits["sst2"]
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from merge_builder.errors import InputError
-from merge_builder.ladder import Manifest, Rung, RungSize, select
+from merge_builder.ladder import Manifest, RungSize
 from merge_builder.ladder.manifest import Task
 from merge_builder.names import nearest
 from serving.batcher import Answer, Batcher, batch_cost
 from serving.encoding import Ids, Row, Text, encode
-from serving.errors import Draining, RequestError, RequestTooLarge, RungTooSmall, TooManyInputs, UnknownTask
+from serving.errors import Draining, RequestError, RequestTooLarge, TooManyInputs, UnknownTask
 from serving.metrics import Metrics
-from serving.result import Result, Timings, by_task
+from serving.one_rung import answer_by_one_rung, check_rung, least_rung
+from serving.result import Result, make_result
 from serving.rung_metrics import RungCollector
+from serving.streaming import in_order
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
+
+_STREAM_CHUNK = 32  # inputs that are tokenised at once
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,15 @@ class Choice:
 
     budget: int | None
     reason: str
+
+
+class Options(TypedDict, total=False):
+    """What a request may ask for: that a text which is too long is cut (the default) or refused, and `min_rung`, the
+    smallest rung that may answer, in the form that `--rung` takes.
+    """
+
+    truncate: bool
+    min_rung: str | None
 
 
 class Service:
@@ -61,6 +76,7 @@ class Service:
         self.ready = False
         self._closed = False
         self._max_inputs = max_inputs
+        self._stream_window = min(2 * max_batch_tokens, max_queued_tokens)  # the batch in the engine and the next
         self._max_request_tokens = min(max_request_tokens, max_queued_tokens)
         self.max_length = {task: engine.max_length(task) for task in self.tasks}
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
@@ -92,44 +108,79 @@ class Service:
         self,
         inputs: Sequence[Text | Ids],
         tasks: Sequence[str],
-        *,
-        truncate: bool = True,
-        min_rung: str | None = None,
+        **options: Unpack[Options],
     ) -> Result:
         """Every task's logits for every input, in order. There is at least one input and one task.
-
-        `min_rung` is a rung in the form that `--rung` takes; no smaller one may answer.
 
         Raises:
             RequestError: the request is wrong.
             Unavailable: it cannot be answered now.
         """
+        distinct = tuple(dict.fromkeys(tasks))
+        return await self.predict_each(inputs, [distinct] * len(inputs), **options)
+
+    async def predict_each(
+        self,
+        inputs: Sequence[Text | Ids],
+        tasks: Sequence[Sequence[str]],
+        *,
+        truncate: bool = True,
+        min_rung: str | None = None,
+    ) -> Result:
+        """As `predict`, where each input has tasks of its own: at least one, none of them twice."""
         started = time.perf_counter()
-        if self._closed:
-            raise Draining()
-        for task in tasks:
-            self.check_task(task)
         if len(inputs) > self._max_inputs:
             raise TooManyInputs(
-                f"the request has {len(inputs)} inputs and at most {self._max_inputs} are taken: split it", "inputs"
+                f"the request has {len(inputs)} inputs and at most {self._max_inputs} are taken: split it, or have its "
+                "answers streamed",
+                "inputs",
             )
-        least = self._least_rung(min_rung)
-        _check_rung(self.engine.rung, least)
-        thread = asyncio.get_running_loop().run_in_executor
-        rows = await thread(self._tokenizing, self._encode, inputs, tasks, truncate)
+        least = self._accept(tasks, min_rung)
+        rows = await self._encode(inputs, tasks, truncate)
+        self._check_size("the request", rows)
         tokenize = time.perf_counter() - started
         self.metrics.tokenize_duration.observe(tokenize)
         answers = await self._answer(rows)
-        _check_rung(answers[0].rung, least)  # it may have changed meanwhile
+        check_rung(answers[0].rung, least)  # it may have changed meanwhile
         self._count(rows)
-        last = max(answers, key=lambda answer: answer.queue_s + answer.inference_s)
-        return Result(
-            logits=by_task(rows, answers, tasks, len(inputs)),
-            rung=answers[0].rung,
-            tokens=sum(len(row.encoded.input_ids) for row in rows),
-            truncated=sum(row.encoded.truncated for row in rows),
-            timings=Timings(last.queue_s, tokenize, last.inference_s, time.perf_counter() - started),
-        )
+        return make_result(rows, answers, tasks, tokenize=tokenize, total=time.perf_counter() - started)
+
+    async def stream(
+        self,
+        inputs: Sequence[Text | Ids],
+        tasks: Sequence[Sequence[str]],
+        *,
+        truncate: bool = True,
+        min_rung: str | None = None,
+    ) -> AsyncGenerator[Result, None]:
+        """As `predict_each`, but a result for each input, in order: each as soon as it is known, by a rung of its own.
+
+        However many inputs there are, few are tokenised and queued ahead of what the caller has taken. Of the timings,
+        `tokenize` and `total` run from the start of the stream. Close it to give up what has not been computed.
+        """
+        started, tokenize = time.perf_counter(), 0.0
+        least = self._accept(tasks, min_rung)
+
+        async def encoded() -> AsyncIterator[list[Row]]:
+            nonlocal tokenize
+            for first in range(0, len(inputs), _STREAM_CHUNK):
+                before, some = time.perf_counter(), slice(first, first + _STREAM_CHUNK)
+                rows = await self._encode(inputs[some], tasks[some], truncate, first)
+                tokenize += time.perf_counter() - before
+                for _, own in groupby(sorted(rows, key=_place), _place):
+                    yield list(own)
+
+        async def answer(rows: Sequence[Row]) -> list[Answer]:
+            self._check_size(f"inputs[{rows[0].place}]", rows)
+            return await self._answer(rows)
+
+        async with aclosing(in_order(encoded(), answer, self._stream_window)) as answered:
+            async for rows, answers in answered:
+                check_rung(answers[0].rung, least)
+                self._count(rows)
+                place, total = rows[0].place, time.perf_counter() - started
+                yield make_result(rows, answers, [tasks[place]], tokenize=tokenize, total=total, first=place)
+        self.metrics.tokenize_duration.observe(tokenize)
 
     def check_task(self, name: str, param: str = "task") -> Task:
         """The task called `name`; `param` is where the request names it.
@@ -142,48 +193,39 @@ class Service:
             raise UnknownTask(f"this ladder has no task {name!r}{hint}", param)
         return self.tasks[name]
 
-    def _least_rung(self, min_rung: str | None) -> RungSize | None:
-        try:
-            return None if min_rung is None else select(self.manifest, min_rung)
-        except InputError as error:
-            raise RequestError(str(error), "parameters.min_rung") from error
+    def _accept(self, tasks: Iterable[Sequence[str]], min_rung: str | None) -> RungSize | None:
+        """The rung that is needed; refuses what can be seen to be wrong or impossible before any text is looked at."""
+        if self._closed:
+            raise Draining()
+        for task in dict.fromkeys(chain.from_iterable(tasks)):
+            self.check_task(task)
+        least = least_rung(self.manifest, min_rung)
+        check_rung(self.engine.rung, least)
+        return least
 
-    def _encode(self, inputs: Sequence[Text | Ids], tasks: Sequence[str], truncate: bool) -> list[Row]:
+    async def _encode(
+        self, inputs: Sequence[Text | Ids], tasks: Sequence[Sequence[str]], truncate: bool, first: int = 0
+    ) -> list[Row]:
         """Tokenise and check all that could make the engine refuse, so that no request fails with another's batch."""
-        lengths = {task: self.max_length[task] for task in tasks}
-        rows = encode(self.engine.tokenizer, inputs, lengths, truncate=truncate)
+
+        def work() -> list[Row]:
+            rows = encode(self.engine.tokenizer, inputs, tasks, self.max_length, truncate=truncate, first=first)
+            for row in rows:
+                try:
+                    self.engine.check(row.encoded)
+                except InputError as error:
+                    raise RequestError(f"inputs[{row.place}]: {error}", f"inputs[{row.place}]") from error
+            return rows
+
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, work)
+
+    def _check_size(self, what: str, rows: Sequence[Row]) -> None:
         cost, most = sum(batch_cost(row.encoded) for row in rows), self._max_request_tokens
         if cost > most:
-            raise RequestTooLarge(
-                f"the request has {cost} tokens over its tasks and at most {most} are taken: split it"
-            )
-        for row in rows:
-            try:
-                self.engine.check(row.encoded)
-            except InputError as error:
-                raise RequestError(f"inputs[{row.place}]: {error}", f"inputs[{row.place}]") from error
-        return rows
+            raise RequestTooLarge(f"{what} has {cost} tokens over its tasks and at most {most} are taken: split it")
 
     async def _answer(self, rows: Sequence[Row]) -> list[Answer]:
-        """Answers by one and the same rung: if it changed on the way, what the old one computed is asked again."""
-        answers = await self._submit(rows)
-        while len({answer.rung.name for answer in answers}) > 1:
-            current = self.engine.rung.name
-            stale = [i for i, answer in enumerate(answers) if answer.rung.name != current]
-            for i, answer in zip(stale, await self._submit([rows[i] for i in stale]), strict=True):
-                answers[i] = answer
-        return answers
-
-    async def _submit(self, rows: Sequence[Row]) -> list[Answer]:
-        """All rows or none: if one is refused, fails or is cancelled, the others are given up."""
-        futures: list[asyncio.Future[Answer]] = []
-        try:
-            for row in rows:
-                futures.append(self._batcher.submit(row.encoded))
-            return await asyncio.gather(*futures)
-        finally:
-            for future in futures:
-                future.cancel()  # does nothing to those that are done
+        return await answer_by_one_rung(self.engine, self._batcher, rows)
 
     def _count(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -192,10 +234,5 @@ class Service:
                 self.metrics.tokens.labels(task).inc(len(row.encoded.input_ids))
 
 
-def _check_rung(current: Rung, least: RungSize | None) -> None:
-    if least is not None and current.size.index > least.index:
-        raise RungTooSmall(
-            f"the current rung is {current.name} ({current.size.ratio:.3f}x) and at least #{least.index} "
-            f"({least.ratio:.3f}x) was asked for",
-            "parameters.min_rung",
-        )
+def _place(row: Row) -> int:
+    return row.place

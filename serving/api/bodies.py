@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from serving.api.errors import InvalidRequest, MalformedJson
-from serving.errors import RequestError
+from serving.errors import RequestError, TooManyInputs
 
 _MOST_ERRORS = 5
 _LONGEST_PATH = 200
@@ -41,6 +41,8 @@ def _request_error(error: ValidationError) -> RequestError:
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         if detail["type"] == "json_invalid":
             return MalformedJson(f"the body is not JSON: {detail['msg'].removeprefix('Invalid JSON: ')}")
+        if detail["type"] == "too_long" and detail["loc"] == ("inputs",):
+            return TooManyInputs(f"inputs: {detail['msg']}: split the request", "inputs")
         message = "is not a known key" if detail["type"] == "extra_forbidden" else detail["msg"]
         problems.setdefault(_path(detail["loc"]), []).append(message)
     told = [f"{path or 'the body'}: {', or '.join(messages)}" for path, messages in problems.items()]
@@ -59,8 +61,14 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
+def lines_of(*models: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """What a route's `responses` say of its streamed answer, each line of which is one of `models`."""
+    schema = {"oneOf": [{"$ref": REF_TEMPLATE.format(model=model.__name__)} for model in models]}
+    return {200: {"description": "The answers", "content": {"application/x-ndjson": {"schema": schema}}}}
+
+
 def body_schemas(models: Iterable[type[BaseModel]]) -> dict[str, Any]:
-    """What `body_of` refers to, for the OpenAPI document's `components.schemas`."""
+    """What `body_of` and `lines_of` refer to, for the OpenAPI document's `components.schemas`."""
     _, schema = models_json_schema([(model, "validation") for model in models], ref_template=REF_TEMPLATE)
     definitions: dict[str, Any] = schema["$defs"]
     return definitions

@@ -22,7 +22,8 @@ _LONGEST_WAY_BACK_S = 0.25
 def lived(app: ASGIApp, most_seconds: float) -> ASGIApp:
     """End a request that is not being answered in `x-request-timeout-seconds`, by default and at most `most_seconds`.
 
-    A response that has begun is not cut off. What a client who hung up asked for is given up silently.
+    A response that has begun is not cut off here; one that streams looks at `state.seconds` between its lines. What a
+    client who hung up asked for is given up silently.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +59,7 @@ def lived(app: ASGIApp, most_seconds: float) -> ASGIApp:
         except InvalidRequest as error:
             await (await error_response(Request(scope), error))(scope, receive, send)
             return
+        Request(scope).state.seconds = seconds
         work = asyncio.ensure_future(app(scope, receive_body, send_and_look))
         listener = asyncio.create_task(hang_up())
         try:
@@ -70,10 +72,16 @@ def lived(app: ASGIApp, most_seconds: float) -> ASGIApp:
         finally:
             await _cancel(work, listener)
         if not gone.is_set():
-            problem = f"there was no answer within {seconds:g} s: send fewer inputs, or allow more time by {TIMEOUT}"
-            await (await error_response(Request(scope), DeadlineExceeded(problem)))(scope, receive, send)
+            await (await error_response(Request(scope), too_late(seconds)))(scope, receive, send)
 
     return middleware
+
+
+def too_late(seconds: float) -> DeadlineExceeded:
+    """The error for an answer that did not come within `seconds`."""
+    return DeadlineExceeded(
+        f"there was no answer within {seconds:g} s: send fewer inputs, or allow more time by {TIMEOUT}"
+    )
 
 
 def _seconds(request: Request, most: float) -> float:

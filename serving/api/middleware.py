@@ -69,6 +69,7 @@ def measured(app: ASGIApp, metrics: Metrics) -> ASGIApp:
             status = 500
             raise
         finally:
+            status = scope["state"].get("status", status)  # how a stream ended, whose response began with 200
             _count(metrics, scope, status, time.perf_counter() - started)
 
     return middleware

@@ -17,15 +17,28 @@ class TextInput(_Closed):
     text_pair: str | None = None
 
 
+Tasks = Literal["all", "auto"] | Annotated[list[str], Field(min_length=1)]
+
+
+class TasksInput(_Closed):
+    """As TextInput, and the tasks that this text is for, where it is for others than the request names."""
+
+    text: str
+    text_pair: str | None = None
+    tasks: Tasks | None = None
+
+
 def _as_object(value: Any) -> Any:
     if isinstance(value, str):
         return {"text": value}
-    if isinstance(value, dict | TextInput):
+    if isinstance(value, dict | TextInput | TasksInput):
         return value
     raise PydanticCustomError("input_type", 'should be a text, or {"text": ..., "text_pair": ...}')
 
 
 Input = Annotated[TextInput, BeforeValidator(_as_object, json_schema_input_type=str | TextInput)]
+MixedInput = Annotated[TasksInput, BeforeValidator(_as_object, json_schema_input_type=str | TasksInput)]
+MOST_INPUTS = 16384  # of a stream; what is not streamed has the service's own bound
 
 
 class Parameters(_Closed):
@@ -46,7 +59,7 @@ class TaskRequest(_Closed):
         json_schema_extra={"examples": [{"inputs": ["a fine film"], "parameters": {"top_k": 2, "return_logits": True}}]}
     )
 
-    inputs: list[Input] = Field(min_length=1)
+    inputs: list[Input] = Field(min_length=1, max_length=MOST_INPUTS)
     parameters: Parameters = Parameters()
 
 
@@ -54,12 +67,19 @@ class TasksRequest(_Closed):
     """The answers of several tasks for each input; blocks that the tasks share run once."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"inputs": ["a fine film"], "tasks": "all", "parameters": {"top_k": 1}}]}
+        json_schema_extra={
+            "examples": [
+                {"inputs": ["a fine film"], "tasks": "all", "parameters": {"top_k": 1}},
+                {"inputs": [{"text": "a fine film", "tasks": "all"}, {"text": "the final whistle", "tasks": "all"}]},
+            ]
+        }
     )
 
-    inputs: list[Input] = Field(min_length=1)
-    tasks: Literal["all", "auto"] | Annotated[list[str], Field(min_length=1)] = Field(
-        description='Names of tasks, or "all". "auto" needs a ladder with a router.'
+    inputs: list[MixedInput] = Field(min_length=1, max_length=MOST_INPUTS)
+    tasks: Tasks | None = Field(
+        None,
+        description='Names of tasks, or "all". "auto" needs a ladder with a router. '
+        "May be left out where every input names its own.",
     )
     parameters: Parameters = Parameters()
 
@@ -103,6 +123,13 @@ class TaskAnswer(_Closed):
     logits: list[list[float]] | None = None
 
 
+class InputAnswer(_Closed):
+    """A task's answer to one input: its labels from the best down; logits only if they were asked for."""
+
+    predictions: list[Prediction]
+    logits: list[float] | None = None
+
+
 class TaskResponse(_Closed):
     """The answer to a TaskRequest; `predictions` and `logits` as in TaskAnswer."""
 
@@ -121,6 +148,42 @@ class TasksResponse(_Closed):
     id: str
     model: Model
     results: dict[str, TaskAnswer]
+    usage: Usage
+    timings_ms: TimingsMs
+
+
+class MixedResponse(_Closed):
+    """The answer to a TasksRequest where an input names tasks of its own: one element for each input, by task."""
+
+    id: str
+    model: Model
+    answers: list[dict[str, InputAnswer]]
+    usage: Usage
+    timings_ms: TimingsMs
+
+
+class TaskLine(_Closed):
+    """A line of a streamed TaskResponse: the answer to the input at place `index`, and the rung that computed it."""
+
+    index: int
+    rung: str
+    predictions: list[Prediction]
+    logits: list[float] | None = None
+
+
+class TasksLine(_Closed):
+    """A line of a streamed TasksResponse or MixedResponse: as TaskLine, by task."""
+
+    index: int
+    rung: str
+    answers: dict[str, InputAnswer]
+
+
+class LastLine(_Closed):
+    """The last line of a stream that is whole. `model` is that of the line before."""
+
+    id: str
+    model: Model
     usage: Usage
     timings_ms: TimingsMs
 

@@ -1,7 +1,7 @@
 """The simple form: `/v1/tasks/{task}/predict`, `/v1/predict` for many tasks, and what the ladder is."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -9,33 +9,42 @@ from fastapi.responses import Response
 from pydantic import BaseModel
 
 from merge_builder.ladder import RungSize
-from serving.api.bodies import body_of, read_body
-from serving.api.errors import NoRouter
+from serving.api.answers import (
+    answers_by_input,
+    model_of,
+    task_answer,
+    task_line,
+    tasks_line,
+    timings_of,
+    usage_of,
+)
+from serving.api.bodies import body_of, lines_of, read_body
+from serving.api.errors import InvalidRequest, NoRouter
 from serving.api.headers import answer_headers
+from serving.api.lines import respond_in_lines, wants_lines
 from serving.api.schemas import (
     ErrorBody,
     LadderInfo,
-    Model,
+    LastLine,
+    MixedResponse,
     Parameters,
-    Prediction,
     RungInfo,
-    TaskAnswer,
     TaskInfo,
+    TaskLine,
     TaskList,
     TaskRequest,
     TaskResponse,
+    TasksInput,
+    TasksLine,
     TasksRequest,
     TasksResponse,
     TextInput,
-    TimingsMs,
-    Usage,
 )
 from serving.encoding import Text
 from serving.result import Result
-from serving.scores import probabilities, ranked
-from serving.service import Service
+from serving.service import Options, Service
 
-BODIES: tuple[type[BaseModel], ...] = (TaskRequest, TasksRequest)
+BODIES: tuple[type[BaseModel], ...] = (TaskRequest, TasksRequest, TaskLine, TasksLine, LastLine, ErrorBody)
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorBody} for status in (400, 404, 413, 422, 429, 503, 504)
 }
@@ -46,42 +55,64 @@ def routes(service: Service) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["v1"])
 
     @router.post(
-        "/tasks/{task}/predict", response_model=TaskResponse, responses=_ERRORS, openapi_extra=body_of(TaskRequest)
+        "/tasks/{task}/predict",
+        response_model=TaskResponse,
+        responses=_ERRORS | lines_of(TaskLine, LastLine, ErrorBody),
+        openapi_extra=body_of(TaskRequest),
     )
     async def predict_task(task: str, request: Request) -> Response:
-        """One task's answer for each input, in order."""
+        """One task's answer for each input, in order; in lines, as they come, where the client accepts NDJSON."""
         body = await read_body(request, TaskRequest)
-        result = await _predict(service, body.inputs, [task], body.parameters)
-        answer = _answer(service, result, task, body.parameters)
+        texts, asked = _texts(body.inputs), body.parameters
+        request.state.inputs = len(texts)
+        if wants_lines(request):
+            results = service.stream(texts, [(task,)] * len(texts), **_options(asked))
+            return await respond_in_lines(request, service, results, lambda one: task_line(service, one, asked))
+        result = await service.predict(texts, [task], **_options(asked))
+        answer = task_answer(service, result, task, asked)
         return _respond(
             result,
             TaskResponse(
                 id=request.state.request_id,
                 task=task,
-                model=_model(service, result),
+                model=model_of(service, result),
                 predictions=answer.predictions,
                 logits=answer.logits,
-                usage=_usage(result),
-                timings_ms=_timings(result),
+                usage=usage_of(result),
+                timings_ms=timings_of(result),
             ),
         )
 
-    @router.post("/predict", response_model=TasksResponse, responses=_ERRORS, openapi_extra=body_of(TasksRequest))
+    @router.post(
+        "/predict",
+        response_model=TasksResponse | MixedResponse,
+        responses=_ERRORS | lines_of(TasksLine, LastLine, ErrorBody),
+        openapi_extra=body_of(TasksRequest),
+    )
     async def predict(request: Request) -> Response:
-        """Several tasks' answers for each input. What the tasks share of the model runs once for all of them."""
+        """Several tasks' answers for each input. What the tasks share of the model runs once for all of them.
+
+        An input may name its own tasks; then the answers come by input, and not by task. In lines, as they come, where
+        the client accepts NDJSON.
+        """
         body = await read_body(request, TasksRequest)
-        request.state.tasks = tasks = _tasks(service, body.tasks)
-        result = await _predict(service, body.inputs, tasks, body.parameters)
-        return _respond(
-            result,
-            TasksResponse(
-                id=request.state.request_id,
-                model=_model(service, result),
-                results={task: _answer(service, result, task, body.parameters) for task in tasks},
-                usage=_usage(result),
-                timings_ms=_timings(result),
-            ),
-        )
+        texts, asked, tasks = _texts(body.inputs), body.parameters, _tasks(service, body)
+        request.state.inputs, request.state.tasks = len(texts), list(dict.fromkeys(chain.from_iterable(tasks)))
+        if wants_lines(request):
+            results = service.stream(texts, tasks, **_options(asked))
+            return await respond_in_lines(request, service, results, lambda one: tasks_line(service, one, asked))
+        result = await service.predict_each(texts, tasks, **_options(asked))
+        told: dict[str, Any] = {
+            "id": request.state.request_id,
+            "model": model_of(service, result),
+            "usage": usage_of(result),
+            "timings_ms": timings_of(result),
+        }
+        if any(item.tasks is not None for item in body.inputs):
+            answers = list(answers_by_input(service, result, asked).values())
+            return _respond(result, MixedResponse(answers=answers, **told))
+        by_task = {task: task_answer(service, result, task, asked) for task in result.logits}
+        return _respond(result, TasksResponse(results=by_task, **told))
 
     @router.get("/tasks")
     async def list_tasks() -> TaskList:
@@ -109,43 +140,34 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-async def _predict(service: Service, inputs: Sequence[TextInput], tasks: Sequence[str], asked: Parameters) -> Result:
-    texts = [Text(item.text, item.text_pair) for item in inputs]
-    return await service.predict(texts, tasks, truncate=asked.truncate, min_rung=asked.min_rung)
+def _texts(inputs: Sequence[TextInput | TasksInput]) -> list[Text]:
+    return [Text(item.text, item.text_pair) for item in inputs]
 
 
-def _tasks(service: Service, asked: list[str] | str) -> list[str]:
+def _options(asked: Parameters) -> Options:
+    return {"truncate": asked.truncate, "min_rung": asked.min_rung}
+
+
+def _tasks(service: Service, body: TasksRequest) -> list[tuple[str, ...]]:
+    """The tasks of each input: its own, else those of the request."""
+    shared = None if body.tasks is None else _named(service, body.tasks, "tasks")
+    tasks = []
+    for place, item in enumerate(body.inputs):
+        own = shared if item.tasks is None else _named(service, item.tasks, f"inputs[{place}].tasks")
+        if own is None:
+            raise InvalidRequest(f"tasks: name them, here or in every input: inputs[{place}] has none", "tasks")
+        tasks.append(own)
+    return tasks
+
+
+def _named(service: Service, asked: list[str] | str, param: str) -> tuple[str, ...]:
     if asked == "all":
-        return list(service.tasks)
+        return tuple(service.tasks)
     if asked == "auto":
-        raise NoRouter('this ladder has no router to choose the tasks by: name them, or send "all"', "tasks")
+        raise NoRouter('this ladder has no router to choose the tasks by: name them, or send "all"', param)
     for place, name in enumerate(asked):
-        service.check_task(name, f"tasks[{place}]")
-    return list(dict.fromkeys(asked))
-
-
-def _answer(service: Service, result: Result, name: str, asked: Parameters) -> TaskAnswer:
-    task, logits = service.tasks[name], result.logits[name]
-    return TaskAnswer(
-        predictions=[
-            [Prediction(label=label, score=score) for label, score in ranked(scores, task.labels, asked.top_k)]
-            for scores in probabilities(logits, task)
-        ],
-        logits=logits.tolist() if asked.return_logits else None,
-    )
-
-
-def _model(service: Service, result: Result) -> Model:
-    manifest, rung = service.manifest, result.rung
-    return Model(ladder=service.ladder_name, revision=manifest.revision, rung=rung.name, ratio=rung.size.ratio)
-
-
-def _usage(result: Result) -> Usage:
-    return Usage(tokens=result.tokens, truncated=result.truncated)
-
-
-def _timings(result: Result) -> TimingsMs:
-    return TimingsMs(**{stage: round(seconds * 1000, 3) for stage, seconds in asdict(result.timings).items()})
+        service.check_task(name, f"{param}[{place}]")
+    return tuple(dict.fromkeys(asked))
 
 
 def _rung(size: RungSize) -> RungInfo:

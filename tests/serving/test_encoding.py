@@ -8,6 +8,7 @@ from serving.encoding import Ids, Text, encode
 from serving.engine.tokenize import Tokenizer, load_tokenizer
 from serving.errors import EmptyText, InputTooLong, RequestError
 
+ALL = ("ant", "bee", "cat")
 LENGTHS = {"ant": 40, "bee": 8, "cat": 40}
 LONG = " ".join(f"w{n}" for n in range(20))
 
@@ -19,7 +20,7 @@ def tokenizer(pico_ladder: Ladder) -> Tokenizer:
 
 def test_a_text_is_one_row_for_all_tasks_unless_a_task_cuts_it(tokenizer: Tokenizer, pico_ladder: Ladder) -> None:
     theirs = AutoTokenizer.from_pretrained(pico_ladder.base_dir)
-    rows = encode(tokenizer, [Text("w1 w2"), Text(LONG), Text("w3", "w4 w5")], LENGTHS, truncate=True)
+    rows = encode(tokenizer, [Text("w1 w2"), Text(LONG), Text("w3", "w4 w5")], [ALL] * 3, LENGTHS, truncate=True)
 
     got = {(row.place, frozenset(row.encoded.tasks)): row.encoded for row in rows}
     short, whole = theirs("w1 w2"), theirs(LONG)
@@ -32,6 +33,16 @@ def test_a_text_is_one_row_for_all_tasks_unless_a_task_cuts_it(tokenizer: Tokeni
     }
 
 
+def test_each_input_has_the_tasks_that_it_is_asked_for(tokenizer: Tokenizer) -> None:
+    inputs, tasks = [Text(LONG), Ids((2, 7, 3)), Text("w1")], [("bee", "cat"), ("ant",), ("bee", "ant")]
+    rows = encode(tokenizer, inputs, tasks, LENGTHS, truncate=True, first=10)
+
+    got = sorted((row.place, len(row.encoded.input_ids), row.encoded.tasks) for row in rows)
+    assert got == [(10, 8, ("bee",)), (10, 22, ("cat",)), (11, 3, ("ant",)), (12, 3, ("bee", "ant"))]
+    with pytest.raises(InputTooLong, match=r"inputs\[11\] has 22 tokens and task 'bee'"):
+        encode(tokenizer, [Text("w1"), Text(LONG)], [ALL, ("bee",)], LENGTHS, truncate=False, first=10)
+
+
 def test_a_text_is_tokenised_once_for_each_distinct_length(tokenizer: Tokenizer) -> None:
     lengths = []
 
@@ -40,13 +51,14 @@ def test_a_text_is_tokenised_once_for_each_distinct_length(tokenizer: Tokenizer)
             lengths.append(max_length)
             return tokenizer.encode(texts, pairs, max_length=max_length, truncate=truncate)
 
-    encode(Counting(), [Text("w1"), Text(LONG)], {f"task{n}": 40 if n % 2 else 8 for n in range(20)}, truncate=True)
+    of = {f"task{n}": 40 if n % 2 else 8 for n in range(20)}
+    encode(Counting(), [Text("w1"), Text(LONG)], [tuple(of)] * 2, of, truncate=True)
 
     assert sorted(lengths) == [8, 40]
 
 
 def test_ids_are_taken_as_they_are(tokenizer: Tokenizer) -> None:
-    [row] = encode(tokenizer, [Ids((2, 7, 9, 3))], LENGTHS, truncate=True)
+    [row] = encode(tokenizer, [Ids((2, 7, 9, 3))], [ALL], LENGTHS, truncate=True)
 
     assert row.encoded.input_ids == (2, 7, 9, 3)
     assert row.encoded.token_type_ids == (0, 0, 0, 0)
@@ -65,7 +77,7 @@ def test_ids_are_taken_as_they_are(tokenizer: Tokenizer) -> None:
 )
 def test_bad_inputs_are_named(tokenizer: Tokenizer, item: Text | Ids, error: type[RequestError], told: str) -> None:
     with pytest.raises(error) as caught:
-        encode(tokenizer, [Text("w1"), item], LENGTHS, truncate=False)
+        encode(tokenizer, [Text("w1"), item], [ALL] * 2, LENGTHS, truncate=False)
 
     assert told in str(caught.value)
     assert caught.value.param in ("inputs", "inputs[1]")

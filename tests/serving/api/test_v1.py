@@ -67,6 +67,32 @@ async def test_many_tasks_have_exactly_the_agreed_shape(client: httpx.AsyncClien
     assert body["usage"] == {"tokens": 22 + 3 + 8, "truncated": 14}
 
 
+async def test_inputs_that_name_their_own_tasks_are_answered_in_order(client: httpx.AsyncClient, ask) -> None:
+    inputs = [LONG, {"text": "w5", "tasks": ["cat", "ant", "cat"]}, {"text": "w6", "text_pair": "w7", "tasks": "all"}]
+    parameters = {"return_logits": True, "top_k": 1}
+    response = await client.post("/v1/predict", json={"inputs": inputs, "tasks": ["bee"], "parameters": parameters})
+    body = response.json()
+    asked = [(LONG, None, ["bee"]), ("w5", None, ["cat", "ant"]), ("w6", "w7", ["ant", "bee", "cat"])]
+
+    assert response.status_code == 200
+    assert list(body) == ["id", "model", "answers", "usage", "timings_ms"]
+    for (text, pair, tasks), answers in zip(asked, body["answers"], strict=True):
+        assert set(answers) == set(tasks)
+        for task, answer in answers.items():
+            expected = ask(task, text, pair)
+            np.testing.assert_allclose(answer["logits"], expected, atol=1e-5)
+            assert [one["label"] for one in answer["predictions"]] == [LABELS[task][expected.argmax()]]
+    assert body["usage"] == {"tokens": 8 + 3 + 5, "truncated": 14}
+
+
+async def test_where_every_input_names_its_tasks_the_request_need_not(client: httpx.AsyncClient) -> None:
+    inputs = [{"text": "w1", "tasks": ["ant"]}, {"text": "w1", "tasks": ["bee"]}]
+    body = (await client.post("/v1/predict", json={"inputs": inputs})).json()
+
+    assert [list(answers) for answers in body["answers"]] == [["ant"], ["bee"]]
+    assert all(list(answer) == ["predictions"] for answers in body["answers"] for answer in answers.values())
+
+
 async def test_all_is_every_task_and_logits_come_only_when_asked_for(client: httpx.AsyncClient) -> None:
     body = (await client.post("/v1/predict", json={"inputs": ["w1"], "tasks": "all"})).json()
 
