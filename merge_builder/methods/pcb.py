@@ -33,7 +33,7 @@ def pcb(task_vectors: Array, magnitudes: Sequence[Magnitudes], *, density: Densi
     keep = max(1, int(density * beta.shape[1]))
     floor = np.partition(beta, -keep, axis=1)[:, -keep, None]
     top = beta.max(axis=1, keepdims=True)
-    weight = np.where(top > floor, (np.maximum(beta, floor) - floor) / np.maximum(top - floor, 1e-300), beta >= floor)
+    weight = np.where(top > floor, (np.maximum(beta, floor) - floor) / np.maximum(top - floor, 1e-300), beta > 0)
     total = weight.sum(axis=0)
     merged = np.divide((weight * flat).sum(axis=0), total, out=np.zeros_like(total), where=total > 0)
     result: Array = merged.reshape(task_vectors.shape[1:]).astype(np.float32)

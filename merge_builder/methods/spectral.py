@@ -19,7 +19,7 @@ def thin_svd(matrix: NDArray[np.floating]) -> tuple[Matrix, Matrix, Matrix]:
     singular = np.sqrt(np.maximum(values[::-1], 0.0))
     v = vectors[:, ::-1]
     keep = singular > _FLOOR * singular[0]
-    singular = np.where(keep, singular, 0.0)
+    singular, v = np.where(keep, singular, 0.0), v * keep
     u = (tall @ v) * np.divide(1.0, singular, out=np.zeros_like(singular), where=keep)
     return u, singular, v.T
 

@@ -51,14 +51,17 @@ def test_rung_0_is_the_experts_and_the_last_their_average(suite: Path, make_ladd
 
 
 @pytest.mark.parametrize("granularity", ["layer", "sublayer", "tensor"])
-def test_the_trace_is_the_greedy_one_from_the_files(suite: Path, make_ladder, granularity: Granularity) -> None:
-    shutil.rmtree(suite / "b")
-    shutil.copytree(suite / "a", suite / "b")  # a tie in every block
-    base = load_file(suite / "base" / "model.safetensors")
-    shutil.rmtree(suite / "c")
-    write_expert(suite / "c", base)  # task vectors of zero
-    ladder = make_ladder(blocks=granularity)
-    experts = {task: load_file(suite / task / "model.safetensors") for task in "abc"}
+@pytest.mark.parametrize("tasks", ["abc", "abcdef"])
+def test_the_trace_is_the_greedy_one_from_the_files(tmp_path: Path, granularity: Granularity, tasks: str) -> None:
+    base = random_encoder(0)
+    own = {task: fine_tune(base, seed) for seed, task in enumerate(tasks, 1)}
+    own |= {"b": own["a"], "c": base}  # a tie in every block, and task vectors of zero
+    write_base(tmp_path / "base", base)
+    for task, weights in own.items():
+        write_expert(tmp_path / task, weights)
+    recipe = write_recipe(tmp_path, list(tasks), method={"name": "average"}, blocks=granularity)
+    ladder = build(load_recipe(recipe), tmp_path / "ladder")
+    experts = {task: load_file(tmp_path / task / "model.safetensors") for task in tasks}
     tensors = {block.name: [t.name for t in block.tensors] for block in ladder.manifest.blocks}
 
     def vector(task: str, block: str) -> np.ndarray:
@@ -69,7 +72,7 @@ def test_the_trace_is_the_greedy_one_from_the_files(suite: Path, make_ladder, gr
         scale = np.linalg.norm(u) * np.linalg.norm(v)
         return round(float(u @ v / scale), 8) if scale else float(not u.any() and not v.any())
 
-    groups = {block: [("a",), ("b",), ("c",)] for block in tensors}
+    groups = {block: [(task,) for task in tasks] for block in tensors}
     for step in ladder.manifest.trace:
         _, order, left, right = min(
             (-min(cosine(i, j, block) for i in a for j in b), order, a, b)

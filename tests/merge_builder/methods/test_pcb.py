@@ -31,3 +31,12 @@ def test_it_is_the_dense_formula(density: float) -> None:
 def test_nothing_changed_stays_nothing() -> None:
     vectors = np.zeros((2, 4, 6), np.float32)
     assert not pcb(vectors, [Magnitudes(count_magnitudes(v.ravel())) for v in vectors]).any()
+
+
+def test_equal_members_and_one_that_did_not_move() -> None:
+    a = (np.random.default_rng(1).integers(-99, 99, size=(20, 30)) / 64).astype(np.float32)
+    vectors = np.stack([a, np.zeros_like(a), a])
+    magnitudes = [Magnitudes(count_magnitudes(vector.ravel())) for vector in vectors]
+    found = pcb(vectors, magnitudes, density=0.25)
+    kept = np.abs(a) > np.sort(np.abs(a), axis=None)[-150]  # only the floor itself has the weight 0
+    np.testing.assert_allclose(found, np.where(kept, a, 0), atol=1e-6)

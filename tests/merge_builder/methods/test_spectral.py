@@ -20,6 +20,8 @@ def test_null_directions_stay_null() -> None:
     matrix = rng.normal(size=(20, 3)) @ rng.normal(size=(3, 10))
     u, s, vt = thin_svd(matrix)
     assert np.count_nonzero(s) == 3
+    assert not u[:, 3:].any()
+    assert not vt[3:].any()
     np.testing.assert_allclose((u * s) @ vt, matrix, atol=1e-6)
     assert np.linalg.matrix_rank(polar(matrix), tol=1e-6) == 3
     np.testing.assert_array_equal(polar(np.zeros((4, 3))), np.zeros((4, 3)))

@@ -39,3 +39,12 @@ def test_vectors_are_averaged_and_nothing_changed_stays_nothing() -> None:
     vectors = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
     np.testing.assert_allclose(merge(vectors), vectors.mean(axis=0), atol=1e-7)
     assert not merge(np.zeros((2, 4, 6), np.float32)).any()
+
+
+def test_equal_members_and_one_that_did_not_move() -> None:
+    """Equal members are one direction, not two to part: what is left is each matrix's own best approximation."""
+    rng = np.random.default_rng(1)
+    a = rng.integers(-3, 4, size=(10, 12)).astype(np.float32)
+    u, s, vt = np.linalg.svd(a.astype(float), full_matrices=False)
+    np.testing.assert_allclose(merge(np.stack([a, a])), (u[:, :5] * s[:5]) @ vt[:5], atol=1e-5)
+    np.testing.assert_allclose(merge(np.stack([np.zeros_like(a), a])), (u[:, :5] * s[:5]) @ vt[:5], atol=1e-5)

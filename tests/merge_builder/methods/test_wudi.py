@@ -45,3 +45,8 @@ def test_vectors_are_averaged_and_nothing_changed_stays_nothing() -> None:
     vectors = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     np.testing.assert_allclose(merge(vectors), vectors.mean(axis=0), atol=1e-7)
     assert not merge(np.zeros((2, 4, 6), np.float32)).any()
+
+
+def test_equal_members_and_one_that_did_not_move() -> None:
+    a = np.random.default_rng(1).integers(-3, 4, size=(4, 9)).astype(np.float32)
+    np.testing.assert_allclose(merge(np.stack([a, np.zeros_like(a), a]), ridge=1e-9), a, atol=1e-4)
