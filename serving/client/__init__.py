@@ -5,11 +5,24 @@ with Client("http://127.0.0.1:8000", key="...") as client:
 
 async with AsyncClient("http://127.0.0.1:8000") as client:
     (await client.predict_many(["a fine film"], "all")).results["reviews"].predictions
+    async for line in client.stream(texts, ["reviews"]):
+        line.answers["reviews"].predictions[0].label
 
 Imports neither torch, transformers, Ray nor a web framework.
 """
 
-from serving.api.schemas import LadderInfo, TaskAnswer, TaskInfo, TaskResponse, TasksResponse, TextInput
+from serving.api.schemas import (
+    InputAnswer,
+    LadderInfo,
+    MixedResponse,
+    TaskAnswer,
+    TaskInfo,
+    TaskResponse,
+    TasksInput,
+    TasksLine,
+    TasksResponse,
+    TextInput,
+)
 from serving.client.clients import AsyncClient, Client
 from serving.client.errors import (
     BodyTooLarge,
@@ -41,10 +54,14 @@ from serving.client.errors import (
 __all__ = [
     "AsyncClient",
     "Client",
+    "InputAnswer",
     "LadderInfo",
+    "MixedResponse",
     "TaskAnswer",
     "TaskInfo",
     "TaskResponse",
+    "TasksInput",
+    "TasksLine",
     "TasksResponse",
     "TextInput",
     "MergeLadderApiError",

@@ -9,10 +9,22 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from serving.api.schemas import ErrorBody, LadderInfo, TaskInfo, TaskList, TaskResponse, TasksResponse, TextInput
+from serving.api.schemas import (
+    ErrorBody,
+    LadderInfo,
+    MixedResponse,
+    TaskInfo,
+    TaskList,
+    TaskResponse,
+    TasksInput,
+    TasksResponse,
+    TextInput,
+)
 from serving.client.errors import ConnectionFailed, DeadlineExceeded, MergeLadderApiError, UnexpectedAnswer, api_error
+from serving.client.retries import Reply
 
 Input = str | TextInput | Mapping[str, str]
+MixedInput = TasksInput | Mapping[str, str | Sequence[str]]
 Tasks = Sequence[str] | Literal["all", "auto"]
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -30,11 +42,12 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Call(Generic[T]):
-    """A request, and how the body of its answer is read; without a body it is a GET."""
+    """A request, and how the body of its answer (or a line of it) is read; without a body it is a GET."""
 
     path: str
     read: Callable[[bytes], T]
     body: bytes | None = None
+    accept: str = "application/json"
 
     @property
     def method(self) -> str:
@@ -54,6 +67,11 @@ def predict_many(inputs: Sequence[Input], tasks: Tasks, options: Options) -> Cal
     return Call("v1/predict", _reader(TasksResponse), body)
 
 
+def predict_each(inputs: Sequence[MixedInput], options: Options) -> Call[MixedResponse]:
+    """For each input the answers of its own tasks."""
+    return Call("v1/predict", _reader(MixedResponse), to_json({"inputs": inputs, "parameters": options}))
+
+
 def list_tasks() -> Call[list[TaskInfo]]:
     """Every task."""
     read = _reader(TaskList)
@@ -71,21 +89,35 @@ def _reader(model: type[M]) -> Callable[[bytes], M]:
 
 
 def read_answer(call: Call[T], response: httpx.Response) -> T:
-    """The typed answer.
+    """The typed answer in a successful response.
 
     Raises:
-        MergeLadderApiError: the response is an error, or no answer to this call.
+        UnexpectedAnswer: it is no answer to this call.
     """
-    if not response.is_success:
-        raise _error(response)
     try:
         return call.read(response.content)
     except ValidationError as error:
-        problem = f"{response.url.copy_with(query=None)} answered with something else than {call.path} of MergeLadder"
-        raise UnexpectedAnswer("unexpected_answer", problem, None, _id(response), response.status_code) from error
+        raise unexpected(call, response) from error
 
 
-def _error(response: httpx.Response) -> MergeLadderApiError:
+def unexpected(call: Call[T], response: httpx.Response) -> UnexpectedAnswer:
+    """The exception for a response that is no answer to `call`."""
+    problem = f"{response.url.copy_with(query=None)} answered with something else than {call.path} of MergeLadder"
+    return UnexpectedAnswer("unexpected_answer", problem, None, _id(response), response.status_code)
+
+
+def failure(reply: Reply, url: str, timeout: float) -> MergeLadderApiError:
+    """The exception for a call that ended with `reply`; its cause is set where there is one."""
+    if isinstance(reply, MergeLadderApiError):
+        return reply
+    if isinstance(reply, httpx.Response):
+        return _told(reply)
+    error = _no_response(reply, url, timeout)
+    error.__cause__ = reply
+    return error
+
+
+def _told(response: httpx.Response) -> MergeLadderApiError:
     """Our server's error body; or a proxy's plain text, by its status."""
     try:
         told = ErrorBody.model_validate_json(response.content, extra="ignore").error
@@ -100,8 +132,7 @@ def _id(response: httpx.Response) -> str | None:
     return str(response.headers["X-Request-Id"]) if "X-Request-Id" in response.headers else None
 
 
-def no_response(error: httpx.RequestError, url: str, timeout: float) -> MergeLadderApiError:
-    """The exception for a call that `error` ended before a whole response came."""
+def _no_response(error: httpx.RequestError, url: str, timeout: float) -> MergeLadderApiError:
     if isinstance(error, httpx.TimeoutException):
         return DeadlineExceeded("deadline_exceeded", f"{url} did not answer within {timeout:g} s")
     return ConnectionFailed("connection_failed", f"no answer from {url}: {error or type(error).__name__}")

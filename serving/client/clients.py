@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from serving.api.schemas import LadderInfo, TaskInfo, TaskResponse, TasksResponse
+from serving.api.schemas import LadderInfo, MixedResponse, TaskInfo, TaskResponse, TasksLine, TasksResponse
 from serving.client import calls
-from serving.client.calls import Call, Input, Options, Tasks, no_response, read_answer
+from serving.client.calls import Call, Input, MixedInput, Options, Tasks, failure, read_answer
+from serving.client.errors import MergeLadderApiError
 from serving.client.retries import Reply, Retries
+from serving.client.streams import Progress
 
 T = TypeVar("T")
 
@@ -34,6 +36,41 @@ class Client:
     def predict_many(self, inputs: Sequence[Input], tasks: Tasks = "all", **options: Unpack[Options]) -> TasksResponse:
         """The answers of several tasks for each input; what the tasks share of the model runs once."""
         return self._ask(calls.predict_many(inputs, tasks, options))
+
+    def predict_each(self, inputs: Sequence[MixedInput], **options: Unpack[Options]) -> MixedResponse:
+        """The answers of its own tasks for each input, `{"text": ..., "tasks": [...]}`, in order."""
+        return self._ask(calls.predict_each(inputs, options))
+
+    def stream(
+        self, inputs: Sequence[Input | MixedInput], tasks: Tasks | None = "all", **options: Unpack[Options]
+    ) -> Generator[TasksLine, None, None]:
+        """The answers for each input, in order, one by one as they are computed; inputs may name tasks of their own.
+
+        `timeout` is for each line here. A stream that is lost is gone on with where it was. Leaving the loop gives up
+        the rest.
+        """
+        progress, retries = Progress(inputs, tasks, options), Retries(self._timeout, self._retries)
+        while True:
+            call = progress.call()
+            reply: Reply | None = None
+            try:
+                with self._http.stream(**_request(call, retries.left())) as response:
+                    if response.is_success:
+                        for text in response.iter_lines():
+                            if line := progress.read(text, call, response):
+                                yield line
+                                retries = Retries(self._timeout, self._retries)
+                        reply = progress.end(response)
+                    else:
+                        response.read()
+                        reply = response
+            except (httpx.RequestError, MergeLadderApiError) as error:
+                reply = error
+            if reply is None:
+                return
+            if (pause := retries.pause_after(reply)) is None:
+                raise failure(reply, self._url, self._timeout)
+            time.sleep(pause)
 
     def tasks(self) -> list[TaskInfo]:
         """Every task, with its labels in the order of its logits."""
@@ -82,6 +119,37 @@ class AsyncClient:
         """As Client.predict_many."""
         return await self._ask(calls.predict_many(inputs, tasks, options))
 
+    async def predict_each(self, inputs: Sequence[MixedInput], **options: Unpack[Options]) -> MixedResponse:
+        """As Client.predict_each."""
+        return await self._ask(calls.predict_each(inputs, options))
+
+    async def stream(
+        self, inputs: Sequence[Input | MixedInput], tasks: Tasks | None = "all", **options: Unpack[Options]
+    ) -> AsyncGenerator[TasksLine, None]:
+        """As Client.stream."""
+        progress, retries = Progress(inputs, tasks, options), Retries(self._timeout, self._retries)
+        while True:
+            call = progress.call()
+            reply: Reply | None = None
+            try:
+                async with self._http.stream(**_request(call, retries.left())) as response:
+                    if response.is_success:
+                        async for text in response.aiter_lines():
+                            if line := progress.read(text, call, response):
+                                yield line
+                                retries = Retries(self._timeout, self._retries)
+                        reply = progress.end(response)
+                    else:
+                        await response.aread()
+                        reply = response
+            except (httpx.RequestError, MergeLadderApiError) as error:
+                reply = error
+            if reply is None:
+                return
+            if (pause := retries.pause_after(reply)) is None:
+                raise failure(reply, self._url, self._timeout)
+            await asyncio.sleep(pause)
+
     async def tasks(self) -> list[TaskInfo]:
         """As Client.tasks."""
         return await self._ask(calls.list_tasks())
@@ -118,11 +186,11 @@ def _headers(key: str | None) -> dict[str, str]:
 
 def _request(call: Call[Any], left: float) -> dict[str, Any]:
     """What httpx is to send; the server is told when nobody waits any more, so that it may drop the work."""
-    headers = {"X-Request-Timeout-Seconds": f"{left:.3f}"}
+    headers = {"X-Request-Timeout-Seconds": f"{left:.3f}", "Accept": call.accept}
     return {"method": call.method, "url": call.path, "content": call.body, "headers": headers, "timeout": left}
 
 
 def _final(call: Call[T], reply: Reply, url: str, timeout: float) -> T:
-    if isinstance(reply, httpx.Response):
+    if isinstance(reply, httpx.Response) and reply.is_success:
         return read_answer(call, reply)
-    raise no_response(reply, url, timeout) from reply
+    raise failure(reply, url, timeout)

@@ -9,11 +9,13 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from serving.client.errors import Draining, MergeLadderApiError, Overloaded, RungTooSmall
+
 _STATUSES = (429, 503)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 8.0
 _JITTER = 0.25  # of the pause, so that clients who were refused together do not come back together
 
-Reply = httpx.Response | httpx.RequestError
+Reply = httpx.Response | httpx.RequestError | MergeLadderApiError  # the last is an error that broke a stream
 
 
 class Retries:
@@ -56,4 +58,6 @@ def _passing(reply: Reply) -> bool:
     """Whether another attempt may fare better."""
     if isinstance(reply, httpx.Response):
         return reply.status_code in _STATUSES
+    if isinstance(reply, MergeLadderApiError):
+        return isinstance(reply, Overloaded | Draining | RungTooSmall)
     return isinstance(reply, httpx.NetworkError | httpx.RemoteProtocolError)

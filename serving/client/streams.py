@@ -1,0 +1,67 @@
+"""How a stream is read, and gone on with where it broke. Nothing here touches the network."""
+
+from collections.abc import Mapping, Sequence
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from serving.api.schemas import ErrorBody, LastLine, TasksLine
+from serving.client.calls import Call, Input, MixedInput, Options, Tasks, unexpected
+from serving.client.errors import api_error
+
+Line = TasksLine | LastLine | ErrorBody
+_LINE: TypeAdapter[Line] = TypeAdapter(Line)
+
+
+class Progress:
+    """How far a stream has come; `call` asks for the inputs that have no line yet."""
+
+    def __init__(self, inputs: Sequence[Input | MixedInput], tasks: Tasks | None, options: Options) -> None:
+        self._whole = False
+        self._inputs, self._tasks, self._options = inputs, tasks, options
+        self._sent = self._done = 0
+
+    def call(self) -> Call[Line]:
+        """The request for the rest."""
+        self._sent = self._done
+        body: Mapping[str, object] = {"inputs": self._inputs[self._sent :], "parameters": self._options}
+        if self._tasks is not None:
+            body = {**body, "tasks": self._tasks}
+        return Call("v1/predict", _read, to_json(body), "application/x-ndjson")
+
+    def read(self, text: str, call: Call[Line], response: httpx.Response) -> TasksLine | None:
+        """The line, its index that among all inputs; None for the last line.
+
+        Raises:
+            MergeLadderApiError: the line is an error, or none of a stream.
+        """
+        try:
+            line = call.read(text.encode())
+        except ValidationError as error:
+            raise unexpected(call, response) from error
+        match line:
+            case TasksLine(index=index) if index + self._sent == self._done < len(self._inputs):
+                self._done += 1
+                return line.model_copy(update={"index": index + self._sent})
+            case LastLine() if self._done == len(self._inputs):
+                self._whole = True
+                return None
+            case ErrorBody(error=told):
+                raise api_error(told.type, told.message, self._param(told.param), told.request_id)
+        raise unexpected(call, response)
+
+    def end(self, response: httpx.Response) -> httpx.RequestError | None:
+        """None if the stream is whole; else the error of one that was cut off, as httpx tells lost connections."""
+        return None if self._whole else httpx.RemoteProtocolError("the stream was cut off", request=response.request)
+
+    def _param(self, param: str | None) -> str | None:
+        """`inputs[2].text` of what was sent, as a path into all inputs."""
+        if param is None or not param.startswith("inputs["):
+            return param
+        index, _, rest = param.removeprefix("inputs[").partition("]")
+        return f"inputs[{int(index) + self._sent}]{rest}"
+
+
+def _read(line: bytes) -> Line:
+    return _LINE.validate_json(line, extra="ignore")  # a newer server may tell more
