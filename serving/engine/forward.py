@@ -9,6 +9,7 @@ from torch import Tensor
 
 from serving.engine.families.family import Packed
 from serving.engine.plan import Row, StagePlan
+from serving.engine.routed import Route
 from serving.engine.skeleton import Skeleton
 from serving.engine.types import Encoded
 
@@ -18,18 +19,26 @@ def forward(skeleton: Skeleton, plan: Sequence[StagePlan], batch: Sequence[Encod
     model, family, route = skeleton.model, skeleton.family, skeleton.route
     route.runs = plan[0].runs
     hidden = family.embed(model, _pack(plan[0].rows, batch, device))
-    before = plan[0]
-    for layer, stage in zip(skeleton.layers, plan[1:-1], strict=True):
-        if stage.source is not None:
-            hidden = hidden.index_select(1, _to(device, _tokens_of(before.rows, stage.source)))
-        route.runs = stage.runs
+    *layers, last = zip(skeleton.layers, plan, plan[1:-1], strict=False)
+    for layer, before, stage in layers:
+        hidden = _enter(route, hidden, before, stage)
         hidden = family.run_layer(layer, hidden, stage.attention)
-        before = stage
-    starts = _starts(before.rows)
-    tail = plan[-1]
-    rows = family.gather(hidden, _to(device, starts if tail.source is None else starts[list(tail.source)]))
+    layer, before, stage = last
+    hidden = _enter(route, hidden, before, stage)
+    attended = family.attend(layer, hidden, stage.attention)
+    tail, starts = plan[-1], _starts(stage.rows)
+    left = _to(device, starts if tail.source is None else starts[list(tail.source)])
     route.runs = tail.runs
+    rows = family.finish(layer, family.gather(attended, left), family.gather(hidden, left))
     return family.pool(model, rows)[0]
+
+
+def _enter(route: Route, hidden: Tensor, before: StagePlan, stage: StagePlan) -> Tensor:
+    """The tokens in the order in which a layer's stage wants them."""
+    route.runs = stage.runs
+    if stage.source is None:
+        return hidden
+    return hidden.index_select(1, _to(hidden.device, _tokens_of(before.rows, stage.source)))
 
 
 def _pack(rows: Sequence[Row], batch: Sequence[Encoded], device: str) -> Packed:
@@ -53,5 +62,5 @@ def _tokens_of(rows: Sequence[Row], source: Sequence[int]) -> NDArray[np.int64]:
     return np.concatenate([np.arange(starts[row], starts[row] + rows[row].length) for row in source])
 
 
-def _to(device: str, array: NDArray[np.int64]) -> Tensor:
+def _to(device: str | torch.device, array: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(array).to(device, non_blocking=True)

@@ -1,7 +1,8 @@
 """What a rung means for the rows of a batch: where tasks part, and in which order their rows lie. Pure data.
 
-A model is a row of *stages*: embeddings, one per layer, tail. At a stage the leaves of the model read their weights
-from *units*: the blocks that one leaf draws on, nearly always a single one.
+A model is a row of *stages*: embeddings, one per layer, tail (which begins in the last layer, behind its attention). At
+a stage the leaves of the model read their weights from *units*: the blocks that one leaf draws on, nearly always a
+single one.
 """
 
 from collections.abc import Mapping, Sequence

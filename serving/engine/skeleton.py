@@ -90,16 +90,18 @@ def _restore_buffers(model: nn.Module, device: str) -> None:
 
 
 def _units(model: nn.Module, family: Family) -> tuple[tuple[Unit, ...], ...]:
-    last = len(list(model.get_submodule(family.layers).children())) + 1
-    units: list[dict[Unit, None]] = [{} for _ in range(last + 1)]
+    tail = len(list(model.get_submodule(family.layers).children())) + 1
+    units: list[dict[Unit, None]] = [{} for _ in range(tail + 1)]
     for path, module in model.named_modules():
         if isinstance(module, Routed):
-            units[_stage(path, family, last)][module.unit] = None
+            units[_stage(path, family, tail)][module.unit] = None
     return tuple(map(tuple, units))
 
 
-def _stage(path: str, family: Family, last: int) -> int:
-    """0 is the embeddings, 1 the first layer, `last` the tail."""
-    if layer := re.match(rf"{re.escape(family.layers)}\.(\d+)\.", path):
-        return int(layer[1]) + 1
-    return last if path.split(".")[0] in family.tail else 0
+def _stage(path: str, family: Family, tail: int) -> int:
+    """0 is the embeddings, 1 the first layer, `tail` the tail, which begins in the last layer, behind its attention."""
+    if layer := re.match(rf"{re.escape(family.layers)}\.(\d+)\.(.+)", path):
+        stage = int(layer[1]) + 1
+        ends = stage == tail - 1 and f"{layer[2]}.".startswith(tuple(f"{part}." for part in family.behind))
+        return tail if ends else stage
+    return tail if path.split(".")[0] in family.tail else 0

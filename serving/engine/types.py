@@ -25,9 +25,10 @@ class BatchOutput:
     """The answers to one batch, all computed by one rung.
 
     `logits[i][task]` is float32 of shape (labels of the task,) for input i. `tokens` counts the input tokens of the
-    batch before fan-out; `layer_tokens` counts the tokens that passed through encoder layers, summed over the layers,
-    copies made by fan-out included. `reconstruct_s` is how long the weights of masked versions took to make, in
-    seconds; on a GPU, how long the host took to give that work out.
+    batch before fan-out; `layer_tokens` counts the tokens that entered encoder layers, summed over the layers, copies
+    made by fan-out included (behind the last layer's attention only one token of a sequence goes on). `reconstruct_s`
+    is how long the weights of masked versions took to make, in seconds; on a GPU, how long the host took to give that
+    work out.
     """
 
     logits: tuple[dict[str, Logits], ...]

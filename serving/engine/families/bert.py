@@ -29,8 +29,18 @@ def _run_layer(layer: nn.Module, hidden: Tensor, lengths: Sequence[tuple[int, in
     return output
 
 
-def _first_token(hidden: Tensor, starts: Tensor) -> Tensor:
-    return hidden.index_select(1, starts)
+def _attend(layer: Any, hidden: Tensor, lengths: Sequence[tuple[int, int]]) -> Tensor:
+    attended: Tensor = layer.attention.self(hidden, packed=lengths)[0]
+    return attended
+
+
+def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
+    output: Tensor = layer.feed_forward_chunk(layer.attention.output(attended, hidden))
+    return output
+
+
+def _first_token(rows: Tensor, starts: Tensor) -> Tensor:
+    return rows.index_select(1, starts)
 
 
 def _pool(model: Any, rows: Tensor) -> Tensor:
@@ -50,8 +60,11 @@ FAMILY = Family(
     build=_build,
     layers="encoder.layer",
     tail=("pooler",),
+    behind=("attention.output", "intermediate", "output"),
     embed=_embed,
     run_layer=_run_layer,
+    attend=_attend,
+    finish=_finish,
     gather=_first_token,
     pool=_pool,
     head=_head,

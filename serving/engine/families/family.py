@@ -23,10 +23,14 @@ class Family:
     `build(config, names, attention)`: the encoder, with the parts that the merged tensors `names` belong to.
     `layers`: the path of the list of layers; what precedes them is the embeddings stage.
     `tail`: the paths of the modules that work after the last layer.
+    `behind`: the paths, within a layer, of the modules that work on each token by itself once attention is done. Only
+    one token of a sequence leaves the last layer, so there they run on that token alone, and belong to the tail.
     `embed(model, packed)` -> (1, tokens, hidden).
     `run_layer(layer, hidden, lengths)` -> (1, tokens, hidden); `lengths` is for `attention.packed_attention`.
-    `gather(hidden, starts)`: the one row of each sequence that the tail works on, (1, sequences, hidden), from the
-    index of every sequence's first token.
+    `attend(layer, hidden, lengths)` -> (1, tokens, width) and `finish(layer, attended, hidden)` -> (1, tokens, hidden)
+    are the two parts of `run_layer`: what comes before the modules `behind`, and they.
+    `gather(rows, starts)`: the one token of each sequence that the tail works on, (1, sequences, ...), from the index
+    of every sequence's first token.
     `pool(model, rows)` -> (1, sequences, features), through the merged part of the tail.
     `head(tensors, rows)` -> (sequences, labels) by one task's own tensors, from rows (sequences, features).
     `head_tensors`: what a head must have, or it is of a kind that is not supported.
@@ -36,8 +40,11 @@ class Family:
     build: Callable[[Any, set[str], str], nn.Module]
     layers: str
     tail: tuple[str, ...]
+    behind: tuple[str, ...]
     embed: Callable[[Any, Packed], Tensor]
     run_layer: Callable[[nn.Module, Tensor, Sequence[tuple[int, int]]], Tensor]
+    attend: Callable[[nn.Module, Tensor, Sequence[tuple[int, int]]], Tensor]
+    finish: Callable[[nn.Module, Tensor, Tensor], Tensor]
     gather: Callable[[Tensor, Tensor], Tensor]
     pool: Callable[[Any, Tensor], Tensor]
     head: Callable[[Mapping[str, Tensor], Tensor], Tensor]
