@@ -25,6 +25,7 @@ from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import open_ladder
 
 APPLICATION = "mergeladder"
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 # Set before Ray is imported: no reports to its makers, no hub, and patience on a machine that is busy.
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -79,6 +80,8 @@ def running_server(ladder: Path, sizing: Sizing, *, host: str, port: int, access
 
 
 def _device() -> str:
+    if not NVIDIA_DRIVER.exists():
+        return "cpu"  # without torch, which this process has no other use for: 140 MiB and a second
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
