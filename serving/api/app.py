@@ -22,6 +22,7 @@ from serving.api.errors import error_response
 from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
 from serving.api.middleware import bounded, identified, measured
+from serving.api.request_log import logged
 from serving.service import Service
 
 _DESCRIPTION = "One shared model answers every task. Every answer names the rung of the ladder that computed it."
@@ -72,5 +73,6 @@ def create_app(
     )
     app.add_middleware(measured, metrics=service.metrics)
     app.add_middleware(identified, echo=echo_request_id)
+    app.add_middleware(logged)
     app.openapi()["components"]["schemas"] |= body_schemas((*v1.BODIES, *v2.BODIES))
     return app

@@ -14,7 +14,7 @@ def authorised(app: ASGIApp, keys: Accepts | None, admin_keys: Accepts | None) -
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_open(scope["path"]):
+        if scope["type"] != "http" or is_open(scope["path"]):
             await app(scope, receive, send)
             return
         admin = scope["path"] == "/admin" or scope["path"].startswith("/admin/")
@@ -30,7 +30,8 @@ def authorised(app: ASGIApp, keys: Accepts | None, admin_keys: Accepts | None) -
     return middleware
 
 
-def _is_open(path: str) -> bool:
+def is_open(path: str) -> bool:
+    """Whether what watches the server may ask for `path` without a key."""
     return path == "/metrics" or path.startswith("/v2/health/")
 
 

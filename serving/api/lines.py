@@ -16,12 +16,12 @@ from starlette.types import Send
 from serving.api.answers import model_of, timings_of
 from serving.api.errors import error_response
 from serving.api.lifetime import too_late
+from serving.api.request_log import CLIENT_CLOSED
 from serving.api.schemas import LastLine, Usage
 from serving.result import Result
 from serving.service import Service
 
 MEDIA_TYPE = "application/x-ndjson"
-_CLIENT_CLOSED = 499
 
 
 def wants_lines(request: Request) -> bool:
@@ -59,7 +59,7 @@ async def _lines(
     results: AsyncGenerator[Result, None],
     line: Callable[[Result], BaseModel],
 ) -> AsyncGenerator[bytes, None]:
-    request.state.status = _CLIENT_CLOSED  # unless it comes to its end
+    request.state.status = CLIENT_CLOSED  # unless it comes to its end
     tokens = truncated = 0
     async with aclosing(results):
         try:

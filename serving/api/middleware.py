@@ -9,9 +9,10 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api.errors import BodyTooLarge, error_response
+from serving.api.request_log import CLIENT_CLOSED
+from serving.api.trace_context import HEADER, read_trace
 from serving.metrics import OTHER, Metrics
 
-_CLIENT_CLOSED = 499  # counted where no response was begun, as proxies do; never sent
 _REJECTIONS = (413, 429, 503)
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
@@ -19,7 +20,8 @@ _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 def identified(app: ASGIApp, echo: bool) -> ASGIApp:
     """Give the request an id, the client's own `X-Request-Id` if it is usable, and answer what nobody else caught.
 
-    `echo` tells whether to send the id back; a server around this one may do that already.
+    A `traceparent` is taken up and sent back. `echo` tells whether to send the id back; a server around this one may do
+    that already.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,13 +31,16 @@ def identified(app: ASGIApp, echo: bool) -> ASGIApp:
         theirs = request.headers.get("x-request-id", "")
         request_id = theirs if _REQUEST_ID.fullmatch(theirs) else f"{random.getrandbits(128):032x}"
         request.state.request_id = request_id
+        headers = [(b"x-request-id", request_id.encode())] if echo else []
+        if trace := read_trace(request.headers.get(HEADER)):
+            request.state.trace_id, request.state.span_id = trace.trace_id, trace.span_id
+            headers.append((HEADER.encode(), trace.header.encode()))
 
         async def send_with_id(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                if echo:
-                    message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         try:
@@ -54,7 +59,7 @@ def measured(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await app(scope, receive, send)
-        started, status = time.perf_counter(), _CLIENT_CLOSED
+        started, status = time.perf_counter(), CLIENT_CLOSED
 
         async def send_and_look(message: Message) -> None:
             nonlocal status

@@ -100,6 +100,7 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
         asked = parse(InferRequest, text)
         parameters = asked.parameters
         inputs = read_inputs(asked, rest)
+        request.state.inputs = len(inputs)
         result = await service.predict(inputs, [task.name], truncate=parameters.truncate, min_rung=parameters.min_rung)
         outputs, binary = write_outputs(asked, result.logits[task.name], task)
         body = InferResponse(
