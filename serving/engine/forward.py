@@ -19,17 +19,18 @@ def forward(skeleton: Skeleton, plan: Sequence[StagePlan], batch: Sequence[Encod
     model, family, route = skeleton.model, skeleton.family, skeleton.route
     route.runs = plan[0].runs
     hidden = family.embed(model, _pack(plan[0].rows, batch, device))
-    *layers, last = zip(skeleton.layers, plan, plan[1:-1], strict=False)
-    for layer, before, stage in layers:
+    *layers, last = skeleton.layers
+    tail = plan[-1]
+    for layer, before, stage in zip(layers, plan, plan[1:], strict=False):
         hidden = _enter(route, hidden, before, stage)
-        hidden = family.run_layer(layer, hidden, stage.attention)
-    layer, before, stage = last
+        hidden = family.finish(layer, family.attend(layer, hidden, stage.attention), hidden)
+    before, stage = plan[-3:-1]
     hidden = _enter(route, hidden, before, stage)
-    attended = family.attend(layer, hidden, stage.attention)
-    tail, starts = plan[-1], _starts(stage.rows)
+    attended = family.attend(last, hidden, stage.attention)
+    starts = _starts(stage.rows)
     left = _to(device, starts if tail.source is None else starts[list(tail.source)])
     route.runs = tail.runs
-    rows = family.finish(layer, family.gather(attended, left), family.gather(hidden, left))
+    rows = family.finish(last, family.gather(attended, left), family.gather(hidden, left))
     return family.pool(model, rows)[0]
 
 

@@ -14,7 +14,6 @@ _POOLER = "pooler.dense.weight"
 
 
 def _build(config: Any, names: set[str], attention: str) -> nn.Module:
-    config.chunk_size_feed_forward = 0  # chunks would part the tokens behind the plan's back; the result is the same
     model: nn.Module = BertModel._from_config(config, attn_implementation=attention, add_pooling_layer=_POOLER in names)
     return model
 
@@ -22,11 +21,6 @@ def _build(config: Any, names: set[str], attention: str) -> nn.Module:
 def _embed(model: Any, packed: Packed) -> Tensor:
     embedded: Tensor = model.embeddings(packed.input_ids, packed.token_type_ids, packed.positions)
     return embedded
-
-
-def _run_layer(layer: nn.Module, hidden: Tensor, lengths: Sequence[tuple[int, int]]) -> Tensor:
-    output: Tensor = layer(hidden, packed=lengths)
-    return output
 
 
 def _attend(layer: Any, hidden: Tensor, lengths: Sequence[tuple[int, int]]) -> Tensor:
@@ -62,7 +56,6 @@ FAMILY = Family(
     tail=("pooler",),
     behind=("attention.output", "intermediate", "output"),
     embed=_embed,
-    run_layer=_run_layer,
     attend=_attend,
     finish=_finish,
     gather=_first_token,

@@ -26,9 +26,9 @@ class Family:
     `behind`: the paths, within a layer, of the modules that work on each token by itself once attention is done. Only
     one token of a sequence leaves the last layer, so there they run on that token alone, and belong to the tail.
     `embed(model, packed)` -> (1, tokens, hidden).
-    `run_layer(layer, hidden, lengths)` -> (1, tokens, hidden); `lengths` is for `attention.packed_attention`.
-    `attend(layer, hidden, lengths)` -> (1, tokens, width) and `finish(layer, attended, hidden)` -> (1, tokens, hidden)
-    are the two parts of `run_layer`: what comes before the modules `behind`, and they.
+    `attend(layer, hidden, lengths)` -> (1, tokens, width): a layer up to the modules `behind`, exclusive; `lengths` is
+    for `attention.packed_attention`.
+    `finish(layer, attended, hidden)` -> (1, tokens, hidden): the rest of the layer.
     `gather(rows, starts)`: the one token of each sequence that the tail works on, (1, sequences, ...), from the index
     of every sequence's first token.
     `pool(model, rows)` -> (1, sequences, features), through the merged part of the tail.
@@ -42,7 +42,6 @@ class Family:
     tail: tuple[str, ...]
     behind: tuple[str, ...]
     embed: Callable[[Any, Packed], Tensor]
-    run_layer: Callable[[nn.Module, Tensor, Sequence[tuple[int, int]]], Tensor]
     attend: Callable[[nn.Module, Tensor, Sequence[tuple[int, int]]], Tensor]
     finish: Callable[[nn.Module, Tensor, Tensor], Tensor]
     gather: Callable[[Tensor, Tensor], Tensor]
