@@ -167,6 +167,8 @@ class Batcher:
             self._metrics.reconstruct_duration.labels(output.rung.name).observe(output.reconstruct_s)
         self._metrics.batch_size.observe(len(batch))
         self._metrics.batch_tokens.observe(output.tokens)
+        padded = len(batch) * max(len(encoded.input_ids) for encoded in batch)
+        self._metrics.batch_padding_ratio.observe(1 - output.tokens / padded)
         self._metrics.batch_tasks.observe(len({task for encoded in batch for task in encoded.tasks}))
 
     def _retry_after_s(self) -> float:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 OTHER = "other"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _TOKENS = (16, 64, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
 
@@ -50,8 +51,18 @@ class Metrics:
         self.batch_size = histogram("batch_size", "Inputs in a batch.", _COUNTS)
         self.batch_tokens = histogram("batch_tokens", "Tokens in a batch, before fan-out.", _TOKENS)
         self.batch_tasks = histogram("batch_tasks", "Distinct tasks in a batch.", _COUNTS)
+        self.batch_padding_ratio = histogram(
+            "batch_padding_ratio",
+            "Share of padding in the batch if each input were padded to its longest; packed batches compute none.",
+            _SHARES,
+        )
+        self.rung_swaps = counter("rung_swaps_total", "Changes of rung, by how they ended: done or failed.", "result")
+        self.swap_duration = histogram("swap_duration_seconds", "A change of rung, its reading included.", _SECONDS)
         self.queue_depth = gauge("queue_depth", "Inputs that wait for a batch.")
         self.inflight = gauge("inflight_requests", "Requests being answered.")
+        for series, names in ((self.cancelled, ("queue", "inference")), (self.rung_swaps, ("done", "failed"))):
+            for name in names:
+                series.labels(name)  # 0 from the start on, so that rates see the first one
 
     def task(self, name: str) -> str:
         """`name` as a label: what no task of the ladder is called becomes `other`."""

@@ -4,8 +4,9 @@ app = create_app(Service(engine, choice))
 uvicorn.run(app)
 """
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
 from serving.api.middleware import bounded, identified, measured
 from serving.api.request_log import logged
+from serving.node_metrics import Replica, gather, telling
 from serving.service import Service
 
 _DESCRIPTION = "One shared model answers every task. Every answer names the rung of the ladder that computed it."
@@ -36,20 +38,27 @@ def create_app(
     keys: Path | None = None,
     admin_keys: Path | None = None,
     echo_request_id: bool = True,
+    replica: Replica | None = None,
 ) -> FastAPI:
     """All routes over `service`, which starts and drains with the application's lifespan.
 
     No request has more than `max_body_bytes`, nor waits longer than `max_seconds` for its answer. `keys` and
     `admin_keys` are files of bearer keys (`serving.api.keys`); without them none is asked for.
 
+    Where several replicas share a port, `/metrics` tells of all of them if each is given its `replica`.
+
     `echo_request_id` is for a plain ASGI server; Ray Serve sends `X-Request-Id` back by itself, a second time.
     """
 
+    def exposition() -> bytes:
+        return generate_latest(service.metrics.registry)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
-        yield
-        await service.aclose()
+        async with nullcontext() if replica is None else telling(replica, exposition):
+            await service.start()
+            yield
+            await service.aclose()
 
     app = FastAPI(title="MergeLadder", version=version("mergeladder"), description=_DESCRIPTION, lifespan=lifespan)
     app.include_router(page.routes(service))
@@ -57,9 +66,10 @@ def create_app(
     app.include_router(v2.routes(service))
 
     @app.get("/metrics", tags=["metrics"], response_class=Response)
-    def metrics() -> Response:
-        """The server's metrics, for Prometheus."""
-        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    async def metrics() -> Response:
+        """The metrics, for Prometheus: this server's, or those of all replicas behind its port, by replica."""
+        text = await asyncio.to_thread(exposition) if replica is None else await gather(replica.folder)
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
 
     app.add_exception_handler(MergeLadderError, error_response)
     app.add_exception_handler(HTTPException, error_response)
