@@ -68,6 +68,10 @@ class Draining(Unavailable):
         super().__init__("this server is shutting down: ask another one, or try again", retry_after_s=_jittered(4))
 
 
+class ChangeUnderWay(Unavailable):
+    """Another change of rung is not done yet."""
+
+
 class DeadlineExceeded(Unavailable):
     """The request's time was up before it was answered; what was not yet computed never is."""
 

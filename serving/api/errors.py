@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from serving.api.protocol import ProtocolError
 from serving.api.schemas import ErrorBody, ErrorDetail
 from serving.errors import (
+    ChangeUnderWay,
     DeadlineExceeded,
     Draining,
     EmptyText,
@@ -75,6 +76,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     Unauthorized: Kind(401, "unauthorized"),
     UnknownTask: Kind(404, "unknown_task"),
     UnknownVersion: Kind(404, "unknown_version"),
+    ChangeUnderWay: Kind(409, "change_under_way"),
     BodyTooLarge: Kind(413, "body_too_large"),
     TooManyInputs: Kind(413, "too_many_inputs"),
     RequestTooLarge: Kind(413, "request_too_large"),
