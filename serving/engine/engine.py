@@ -16,6 +16,7 @@ from torch import Tensor
 
 from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder, Rung
+from serving.engine.allocator import keep_freed_memory
 from serving.engine.forward import forward
 from serving.engine.layout import StageLayout, lay_out
 from serving.engine.plan import StagePlan, plan_batch
@@ -149,12 +150,15 @@ class Engine:
 
 
 def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu") -> Engine:
-    """Load a ladder at one of its rungs. On the CPU the weights are mapped from their files, shared between processes.
+    """Load a ladder at one of its rungs. On the CPU the weights are mapped from their files, shared between processes,
+    and the process's allocator is set to keep what is freed (`serving.engine.allocator`).
 
     Raises:
         InputError: the base's family or a task's kind of head is not supported, or its files do not fit the ladder.
         MergeLadderError: a stored file is missing or broken.
     """
+    if device == "cpu":
+        keep_freed_memory()
     skeleton = build_skeleton(ladder, device)
     most = skeleton.max_positions
     return Engine(

@@ -1,0 +1,35 @@
+"""Stand-ins for fine-tuned experts where only speed matters: the base, moved at random, with a random head.
+
+python benchmarks/engine/random_experts.py --out EXPERTS --tasks rt_polarity icd10
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification, BertModel
+
+from deploy.demo.base import base_model
+from merge_builder.progress import silent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", required=True)
+    args = parser.parse_args()
+    base = base_model(silent)
+    weights = BertModel.from_pretrained(base).state_dict()
+    common = {name: torch.randn(w.shape) for name, w in weights.items()}  # so that the tasks are somewhat alike
+    for number, task in enumerate(args.tasks):
+        torch.manual_seed(number)
+        expert = BertForSequenceClassification(BertConfig.from_pretrained(base, num_labels=2 + number))
+        expert.bert.load_state_dict(
+            {name: w + 1e-3 * (torch.randn(w.shape) + common[name]) for name, w in weights.items()}
+        )
+        expert.save_pretrained(args.out / task)
+        AutoTokenizer.from_pretrained(base).save_pretrained(args.out / task)
+
+
+if __name__ == "__main__":
+    main()
