@@ -11,19 +11,21 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from merge_builder.errors import MergeLadderError
-from serving.api import page, v1, v2
+from serving.api import nodes, page, v1, v2
 from serving.api.authorisation import authorised
 from serving.api.bodies import body_schemas
 from serving.api.errors import error_response
+from serving.api.examples import EXAMPLES
 from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
 from serving.api.middleware import bounded, identified, measured
 from serving.api.request_log import logged
+from serving.fleet import Fleet
 from serving.node_metrics import Replica, gather, telling
 from serving.service import Service
 
@@ -39,13 +41,15 @@ def create_app(
     admin_keys: Path | None = None,
     echo_request_id: bool = True,
     replica: Replica | None = None,
+    fleet: Fleet | None = None,
 ) -> FastAPI:
     """All routes over `service`, which starts and drains with the application's lifespan.
 
     No request has more than `max_body_bytes`, nor waits longer than `max_seconds` for its answer. `keys` and
     `admin_keys` are files of bearer keys (`serving.api.keys`); without them none is asked for.
 
-    Where several replicas share a port, `/metrics` tells of all of them if each is given its `replica`.
+    Where several replicas share a port, `/metrics` tells of all of them if each is given its `replica`. With a `fleet`
+    there are `/v1/nodes` and `/admin/v1/budget`.
 
     `echo_request_id` is for a plain ASGI server; Ray Serve sends `X-Request-Id` back by itself, a second time.
     """
@@ -64,8 +68,10 @@ def create_app(
     app.include_router(page.routes(service))
     app.include_router(v1.routes(service))
     app.include_router(v2.routes(service))
+    if fleet is not None:
+        app.include_router(nodes.routes(fleet))
 
-    @app.get("/metrics", tags=["metrics"], response_class=Response)
+    @app.get("/metrics", tags=["metrics"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """The metrics, for Prometheus: this server's, or those of all replicas behind its port, by replica."""
         text = await asyncio.to_thread(exposition) if replica is None else await gather(replica.folder)
@@ -84,5 +90,8 @@ def create_app(
     app.add_middleware(measured, metrics=service.metrics)
     app.add_middleware(identified, echo=echo_request_id)
     app.add_middleware(logged)
-    app.openapi()["components"]["schemas"] |= body_schemas((*v1.BODIES, *v2.BODIES))
+    schemas = app.openapi()["components"]["schemas"]
+    schemas |= body_schemas((*v1.BODIES, *v2.BODIES, *nodes.BODIES))
+    for model, example in EXAMPLES.items():
+        schemas[model.__name__]["examples"] = [example]
     return app

@@ -32,7 +32,7 @@ def authorised(app: ASGIApp, keys: Accepts | None, admin_keys: Accepts | None) -
 
 def is_open(path: str) -> bool:
     """Whether what watches the server may ask for `path` without a key."""
-    return path == "/metrics" or path.startswith("/v2/health/")
+    return path in ("/metrics", "/-/healthz") or path.startswith("/v2/health/")
 
 
 def _nobody(_: str) -> bool:

@@ -24,9 +24,11 @@ from serving.errors import (
     Overloaded,
     RequestError,
     RequestTooLarge,
+    RungDoesNotFit,
     RungTooSmall,
     TooManyInputs,
     Unavailable,
+    UnknownNode,
     UnknownTask,
 )
 
@@ -76,6 +78,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     Unauthorized: Kind(401, "unauthorized"),
     UnknownTask: Kind(404, "unknown_task"),
     UnknownVersion: Kind(404, "unknown_version"),
+    UnknownNode: Kind(404, "unknown_node"),
     ChangeUnderWay: Kind(409, "change_under_way"),
     BodyTooLarge: Kind(413, "body_too_large"),
     TooManyInputs: Kind(413, "too_many_inputs"),
@@ -88,6 +91,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     Overloaded: Kind(429, "overloaded"),
     RungTooSmall: Kind(503, "rung_too_small"),
     Draining: Kind(503, "draining"),
+    RungDoesNotFit: Kind(507, "rung_does_not_fit"),
     DeadlineExceeded: Kind(504, "deadline_exceeded"),
 }
 # What routing itself refuses.

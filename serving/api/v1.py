@@ -45,14 +45,13 @@ from serving.result import Result
 from serving.service import Options, Service
 
 BODIES: tuple[type[BaseModel], ...] = (TaskRequest, TasksRequest, TaskLine, TasksLine, LastLine, ErrorBody)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorBody} for status in (400, 404, 413, 422, 429, 503, 504)
-}
+_REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 422)}
+_ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 429, 503, 504)}
 
 
 def routes(service: Service) -> APIRouter:
     """The routes under /v1."""
-    router = APIRouter(prefix="/v1", tags=["v1"])
+    router = APIRouter(prefix="/v1", tags=["v1"], responses=_REFUSED)
 
     @router.post(
         "/tasks/{task}/predict",

@@ -30,14 +30,17 @@ from serving.api.v2_outputs import write_outputs
 from serving.service import Service
 
 BODIES: tuple[type[BaseModel], ...] = (InferRequest,)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProtocolError} for status in (400, 404, 413, 422, 429, 503, 504)
+_REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ProtocolError} for status in (401, 422)}
+_UNKNOWN: dict[int | str, dict[str, Any]] = {404: {"model": ProtocolError}}
+_ERRORS: dict[int | str, dict[str, Any]] = _UNKNOWN | {
+    status: {"model": ProtocolError} for status in (400, 413, 429, 503, 504)
 }
+_BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
 
 def routes(service: Service) -> APIRouter:
     """The routes under /v2."""
-    router = APIRouter(prefix="/v2", tags=["v2"])
+    router = APIRouter(prefix="/v2", tags=["v2"], responses=_REFUSED)
 
     @router.get("")
     async def server_metadata() -> ServerMetadata:
@@ -83,17 +86,22 @@ def routes(service: Service) -> APIRouter:
 def _model_routes(router: APIRouter, service: Service, path: str, find: Callable[..., Awaitable[Task]]) -> None:
     """The routes of one task under `path`, whose parameters `find` turns into the task."""
 
-    @router.get(path)
+    @router.get(path, responses=_UNKNOWN)
     async def model_metadata(task: Annotated[Task, Depends(find)]) -> ModelMetadata:
         """The inputs and outputs of a task."""
         return _metadata(task, service.manifest.revision)
 
-    @router.get(path + "/ready", responses={503: {"model": ModelReady}})
+    @router.get(path + "/ready", responses=_UNKNOWN | {503: {"model": ModelReady}})
     async def model_ready(task: Annotated[Task, Depends(find)]) -> JSONResponse:
         """Whether a task can be asked: all can as soon as one can."""
         return JSONResponse(ModelReady(name=task.name, ready=service.ready).model_dump(), 200 if service.ready else 503)
 
-    @router.post(path + "/infer", response_model=InferResponse, responses=_ERRORS, openapi_extra=body_of(InferRequest))
+    @router.post(
+        path + "/infer",
+        response_model=InferResponse,
+        responses=_ERRORS | _BINARY,
+        openapi_extra=body_of(InferRequest),
+    )
     async def infer(request: Request, task: Annotated[Task, Depends(find)]) -> Response:
         """Ask a task. Tensors may be in the JSON, or after it in binary form, in the request and in the response."""
         text, rest = split_body(await request.body(), request.headers.get(HEADER_LENGTH))

@@ -1,6 +1,7 @@
 """The application as a whole: its lifespan, its documentation, its metrics."""
 
 import httpx
+import jsonschema_rs
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,6 +36,29 @@ async def test_openapi_describes_every_body_and_all_references_lead_somewhere(cl
         assert schemas[schema["$ref"].rpartition("/")[2]]["examples"]
         assert {"200", "400", "404", "413", "422", "429", "503"} <= set(operation["responses"])
     assert (await client.get("/docs")).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_every_body_has_an_example_that_fits_it(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    contents = [
+        content.get("schema", {})
+        for operations in document["paths"].values()
+        for operation in operations.values()
+        for message in (operation.get("requestBody", {}), *operation["responses"].values())
+        for content in message.get("content", {}).values()
+    ]
+    alternatives = [one for schema in contents for one in (schema, *schema.get("anyOf", ()), *schema.get("oneOf", ()))]
+    bodies = {one["$ref"].rpartition("/")[2] for one in alternatives if "$ref" in one}
+
+    assert {"TaskRequest", "MixedResponse", "TasksLine", "ErrorBody", "InferRequest", "Health"} <= bodies
+    for name in bodies:
+        [*examples] = document["components"]["schemas"][name]["examples"]
+        validator = jsonschema_rs.validator_for(
+            {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        )
+        for example in examples:
+            validator.validate(example)
 
 
 @pytest.mark.anyio
