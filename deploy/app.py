@@ -1,84 +1,145 @@
 """The Ray Serve application: one deployment whose replica is the HTTP server and the engine at once.
 
-    app = application(Path("ladder"), Sizing(budget="300MiB"), Address("127.0.0.1", 8000), device="cpu", cpus=2)
-    serve.run(app, route_prefix=None)
+    serve.run(application(AppArgs(ladder="/ladders/demo"), user_config={"budget": "300MiB"}), route_prefix=None)
 
-Each replica opens the ladder, sizes itself by `user_config` and answers at the rung it has chosen, on the node's port
+In a Serve configuration: `import_path: deploy.app:build`, `args` as `AppArgs`, `user_config` as
+`deploy.user_config.UserConfig`. Each replica opens the ladder, sizes itself and answers on the node's port
 (`deploy.http_server` tells why Ray Serve's own proxy has no part in it). Ray Serve places the replicas, watches their
 health, starts them again and stops them gently. A deploy that changes nothing but `user_config` changes the rung of
 running replicas in place.
 """
 
 import asyncio
-import logging
-from dataclasses import asdict
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import ray
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict
 from ray import serve
 
-from deploy.access import OPEN, Access
+from deploy.attempt import Attempt, node_folder
+from deploy.fleet import RayFleet
 from deploy.http_server import Address, HttpServer, start_server
 from deploy.memory import probe_memory
-from deploy.sizing import Sizing, decide
-from merge_builder.ladder import open_ladder, rung_at
+from deploy.node import Node, Place
+from deploy.sizing import Sizing
+from deploy.user_config import read_user_config
+from deploy.watch import Steady
+from merge_builder.ladder import BudgetTooSmall, open_ladder, rung_at
+from serving.errors import ChangeUnderWay, RequestError
+from serving.fleet import Asked, Begun, NodeStatus
+from serving.node_metrics import Replica
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-logger = logging.getLogger("ray.serve")  # the one that Ray Serve writes to the replica's log file
-
+DEPLOYMENT = "ladder"
+GROUP_LABEL = "mergeladder.io/group"
 DRAIN_SECONDS = 30.0
 HEALTH_SECONDS = 2.0  # between two looks at a replica: one that was killed is started again soon after
 LOGGING = {"enable_access_log": False}
 
 
+class AppArgs(BaseModel):
+    """What a deployment is made for; a change of it starts the replicas anew.
+
+    `keys` and `admin_keys` are files of bearer keys. `device` "auto" takes a GPU where Ray has given the replica one.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    ladder: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: Path | None = None
+    admin_keys: Path | None = None
+    insecure: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
 class LadderServer:
     """One replica. Ray Serve calls the constructor and then `reconfigure`; at the end it awaits `__del__`."""
 
-    def __init__(self, ladder: str, device: str, access: Access, address: Address) -> None:
-        from serving.engine.engine import load_engine
-        from serving.service import Choice, Service
-
-        self.access, self.address = access, address
-        opened = open_ladder(ladder)
-        self.memory = probe_memory(device)  # what was free before anything of the ladder was loaded
-        smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
-        self.engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device)
-        self.service = Service(self.engine, Choice(budget=None, reason="starting at the smallest rung"))
+    def __init__(self, args: AppArgs) -> None:
+        self.args = args
+        context = serve.get_replica_context()
+        name = context.replica_id.unique_id
+        manifest = open_ladder(args.ladder).manifest
+        self.folder = node_folder(manifest.revision, args.port)
+        self.node = _node(args, name, self.folder)
+        self.fleet = RayFleet(context.app_name, context.deployment, self)
         self.server: HttpServer | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
 
-    async def reconfigure(self, sizing: dict[str, Any]) -> None:
-        """Go to the rung that `sizing` (the fields of `Sizing`) allows; the first time, begin to listen.
+    async def reconfigure(self, document: Mapping[str, Any]) -> None:
+        """Go to the rung that `document`, a UserConfig, means here; the first time, begin to listen.
+
+        A running replica changes in the background, so that Ray Serve does not take it out of service meanwhile.
 
         Raises:
-            InputError: no rung fits; a running replica stays on its rung.
+            InputError: the document is wrong; a running replica stays on its rung.
             OSError: the address cannot be listened on.
         """
-        from serving.service import Choice
-
-        manifest = self.engine.ladder.manifest
-        decision = decide(manifest, Sizing(**sizing), self.memory)
-        await asyncio.to_thread(self.engine.swap, rung_at(manifest, decision.rung.index))
-        self.service.choice = Choice(decision.budget, decision.reason)
-        logger.info(decision.reason)
+        config = read_user_config(dict(document))
+        sizing = config.sizing(self.node.place.group)
         if self.server is None:
-            self.server = await start_server(self._app(), self.address, drain_seconds=DRAIN_SECONDS - 1)
+            await self._settle(sizing)
+            self._keep(self.node.follow_memory(Steady()))
         else:
-            await self.service.start()
+            with suppress(BudgetTooSmall):
+                self.node.decide(sizing)
+            self._keep(self._settle(sizing))
+
+    async def _settle(self, sizing: Sizing) -> None:
+        """Be at the rung and listen; or, where there is none, do not."""
+        await self.node.settle(sizing)
+        if self.node.out is None and self.server is None:
+            address = Address(self.args.host, self.args.port)
+            self.server = await start_server(self._app(), address, drain_seconds=DRAIN_SECONDS - 1)
+        elif self.node.out is not None and self.server is not None:
+            server, self.server = self.server, None
+            await server.stop()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)  # a loop itself holds its tasks weakly
+        task.add_done_callback(self.tasks.discard)
 
     def _app(self) -> "FastAPI":
         from serving.api.app import create_app
 
-        return create_app(self.service, keys=self.access.keys, admin_keys=self.access.admin_keys)
+        args, replica = self.args, Replica(self.folder, self.node.place.replica)
+        app = create_app(
+            self.node.service, keys=args.keys, admin_keys=args.admin_keys, replica=replica, fleet=self.fleet
+        )
+        app.add_api_route(
+            "/-/healthz", lambda: PlainTextResponse("success"), include_in_schema=False
+        )  # KubeRay's probe
+        return app
 
-    def reason(self) -> str:
-        """Why it is on its rung."""
-        return self.service.choice.reason
+    def status(self) -> NodeStatus:
+        """How it is."""
+        return self.node.status()
+
+    def check_change(self, asked: Asked, where: str) -> bool | RequestError | ChangeUnderWay:
+        """Whether this replica is meant, or why it cannot do what is asked; nothing changes."""
+        if not self.node.place.is_meant(where):
+            return False
+        try:
+            self.node.check(asked)
+        except (RequestError, ChangeUnderWay) as error:
+            return error  # raised, Ray would wrap it
+        return True
+
+    async def begin_change(self, asked: Asked, where: str) -> Begun | None:
+        """Begin what `check_change` allowed, if this replica is meant."""
+        return self.node.begin(asked) if self.node.place.is_meant(where) else None
 
     async def check_health(self) -> None:
-        """Raises RuntimeError before the first answer and once the service is closed."""
-        if not self.service.ready:
+        """Raises RuntimeError where it should answer and cannot. One that stays out is well."""
+        if self.node.out is None and not self.node.service.ready:
             raise RuntimeError("the service is not ready")
 
     async def __del__(self) -> None:
@@ -87,22 +148,47 @@ class LadderServer:
             await self.server.stop()
 
 
-def application(
-    ladder: Path, sizing: Sizing, address: Address, *, device: str, cpus: float, access: Access = OPEN
-) -> serve.Application:
-    """The application for the ladder at `ladder`, with one replica that has `cpus` processors and, for CUDA, a GPU.
+def _node(args: AppArgs, name: str, folder: Path) -> Node:
+    from serving.engine.engine import load_engine
+    from serving.service import Choice, Service
 
-    Ray gives a replica's math libraries as many threads as it has processors.
-    """
+    opened, device = open_ladder(args.ladder), _device(args.device)
+    free = probe_memory(device)  # before anything of the ladder is loaded
+    smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
+    engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device)
+    service = Service(engine, Choice(budget=None, reason="starting at the smallest rung"))
+    context = ray.get_runtime_context()
+    place = Place(
+        replica=name,
+        node=context.get_node_id()[:12],
+        group=context.get_node_labels().get(GROUP_LABEL),
+        device=device,
+        address=f"http://{ray.util.get_node_ip_address()}:{args.port}",
+    )
+    gpus = "-".join(map(str, ray.get_gpu_ids()))
+    return Node(service, place, lambda: free, workspace=0, attempt=Attempt(folder, gpus or "cpu"))
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda" if ray.get_gpu_ids() else "cpu"
+    return asked
+
+
+def build(args: AppArgs) -> serve.Application:
+    """The application for a Serve configuration, whose `deployments` say how many replicas there are and where."""
+    return application(args)
+
+
+def application(args: AppArgs, **options: Any) -> serve.Application:
+    """The application with `options` of its deployment, as Ray Serve names them."""
     deployment = serve.deployment(
         LadderServer,
-        name="ladder",
-        user_config=asdict(sizing),
-        ray_actor_options={"num_cpus": cpus, "num_gpus": 1 if device.startswith("cuda") else 0},
-        max_constructor_retry_count=1,
+        name=DEPLOYMENT,
+        max_constructor_retry_count=3,
         graceful_shutdown_timeout_s=DRAIN_SECONDS,
         graceful_shutdown_wait_loop_s=0.2,
         health_check_period_s=HEALTH_SECONDS,
         logging_config=LOGGING,
     )
-    return deployment.bind(str(ladder.resolve()), device, access, address)
+    return deployment.options(**options).bind(args)

@@ -23,6 +23,7 @@ from deploy.memory import probe_memory
 from deploy.sizing import Sizing, decide
 from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import open_ladder
+from serving.fleet import NodeStatus
 
 APPLICATION = "mergeladder"
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -108,22 +109,27 @@ def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, acce
     import ray
     from ray import serve
 
-    from deploy.app import LOGGING, application
-    from deploy.http_server import Address
+    from deploy.app import LOGGING, AppArgs, application
 
     # Ray puts the working directory first on its workers' import path: a user's may hold a `deploy` of its own.
     with chdir(Path(__file__).parents[1]):
         session = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     logs = Path(session.address_info["session_dir"]) / "logs" / "serve"
     serve.start(proxy_location="Disabled", logging_config=LOGGING)
-    cpus = ray.cluster_resources()["CPU"]
+    args = AppArgs(
+        ladder=ladder.resolve(), host=host, port=port, keys=access.keys, admin_keys=access.admin_keys, device=device
+    )
+    # Ray gives a replica's math libraries as many threads as it has processors.
+    actor = {"num_cpus": ray.cluster_resources()["CPU"], "num_gpus": 1 if device == "cuda" else 0}
+    app = application(args, user_config=sizing.model_dump(), ray_actor_options=actor)
     try:
-        app = application(ladder, sizing, Address(host, port), device=device, cpus=cpus, access=access)
         replica = serve.run(app, name=APPLICATION, route_prefix=None)
     except RuntimeError as error:
         raise MergeLadderError(f"the server did not start: {_cause()} (its logs are in {logs})") from error
-    reason: str = replica.reason.remote().result(timeout_s=30)
-    return reason
+    status: NodeStatus = replica.status.remote().result(timeout_s=30)
+    if not status.ready:
+        raise MergeLadderError(f"the server did not start: {status.reason}")
+    return status.reason
 
 
 def _cause() -> str:

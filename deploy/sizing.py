@@ -4,20 +4,27 @@ decide(manifest, Sizing(budget="300MiB"), probe_memory("cpu")).reason
 "rung #37 (2.00x, 290.1 MiB): the largest within the stated budget of 300.0 MiB"
 """
 
+import re
 from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
 
 from deploy.memory import Memory
 from merge_builder.errors import InputError
 from merge_builder.ladder import Manifest, RungSize, choose, format_bytes, parse_bytes, select
 
-# What is left alone of a device's free memory: the largest batch's activations and the rest of the process.
+# What is left alone of a device's free memory unless the operator says otherwise: it may be wanted by others, and the
+# rest of the process grows a little.
 FRACTION = 0.8
 
 
-@dataclass(frozen=True)
-class Sizing:
-    """What the operator asked for: a budget or a rung; neither means that the device's memory decides."""
+class Sizing(BaseModel):
+    """What the operator asked for: a budget or a rung; neither means that the device's memory decides.
 
+    A budget is bytes for the weights, such as "300MiB", or a share of what is free on the device, such as "0.8".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
     budget: str | None = None
     rung: str | None = None
 
@@ -31,8 +38,11 @@ class Decision:
     reason: str
 
 
-def decide(manifest: Manifest, sizing: Sizing, memory: Memory) -> Decision:
-    """The largest rung that `sizing` allows, or else what is free in `memory`, less some head-room.
+def decide(manifest: Manifest, sizing: Sizing, memory: Memory, workspace: int = 0) -> Decision:
+    """The largest rung that `sizing` allows, or else a share of what is free in `memory`, less the `workspace`.
+
+    `workspace` is what the largest batch needs beside the weights, in bytes; a budget stated in bytes is for the
+    weights alone.
 
     Raises:
         InputError: budget and rung are both given, one of them cannot be read, or no rung fits; then the message
@@ -43,13 +53,25 @@ def decide(manifest: Manifest, sizing: Sizing, memory: Memory) -> Decision:
     if sizing.rung is not None:
         rung = select(manifest, sizing.rung)
         return Decision(rung, None, f"{_name(rung)}: the operator named {sizing.rung}")
-    if sizing.budget is not None:
+    share = FRACTION if sizing.budget is None else _share(sizing.budget)
+    if share is None:
+        assert sizing.budget is not None
         return _within(manifest, parse_bytes(sizing.budget), "the stated budget")
-    return _within(manifest, int(memory.free * FRACTION), f"a budget by {memory.source} (x {FRACTION})")
+    return _within(manifest, int(memory.free * share) - workspace, f"a budget by {memory.source} (x {share:g})")
+
+
+def needs_memory(sizing: Sizing) -> bool:
+    """Whether the device's free memory has a say, so that it is worth looking at."""
+    return sizing.rung is None and (sizing.budget is None or _share(sizing.budget) is not None)
+
+
+def _share(budget: str) -> float | None:
+    """`"0.8"` as a share of the memory; a whole number is of bytes."""
+    return float(budget) if re.fullmatch(r"0?\.\d*[1-9]\d*|1\.0+", budget.strip()) else None
 
 
 def _within(manifest: Manifest, budget: int, source: str) -> Decision:
-    rung = choose(manifest, budget)
+    rung = choose(manifest, max(budget, 0))
     return Decision(rung, budget, f"{_name(rung)}: the largest within {source} of {format_bytes(budget)}")
 
 

@@ -72,6 +72,14 @@ class ChangeUnderWay(Unavailable):
     """Another change of rung is not done yet."""
 
 
+class UnknownNode(RequestError):
+    """No replica is called so, nor runs on such a node."""
+
+
+class RungDoesNotFit(RequestError):
+    """No rung, or not this one, fits into the memory that a node is to use."""
+
+
 class DeadlineExceeded(Unavailable):
     """The request's time was up before it was answered; what was not yet computed never is."""
 

@@ -56,13 +56,20 @@ class RungChanger:
         Raises:
             ChangeUnderWay: an earlier change has not ended yet.
         """
-        if self._running is not None:
-            assert self.last is not None
-            raise ChangeUnderWay(f"a change to rung {self.last.goal} is under way: wait until it has ended")
+        self.check_free()
         name = self._service.engine.rung.name
         self.last = Change(uuid.uuid4().hex[:12], start=name, goal=f"#{goal.index}", reached=name)
         self._running = asyncio.create_task(self._change(goal, choice, limit))
         return self.last
+
+    def check_free(self) -> None:
+        """Refuse where `begin` would.
+
+        Raises:
+            ChangeUnderWay: an earlier change has not ended yet.
+        """
+        if self._running is not None:
+            raise ChangeUnderWay(f"a change to rung {self._reached().goal} is under way: wait until it has ended")
 
     async def finished(self) -> Change | None:
         """The last change, once it has ended."""

@@ -1,0 +1,162 @@
+"""One replica as a node of a fleet: it sizes itself, changes its rung when told to or when memory does, and tells how
+it is.
+
+It knows no Ray: `deploy.app` gives it its names, `deploy.fleet` reaches it from other nodes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deploy.attempt import Attempt
+from deploy.memory import Memory
+from deploy.sizing import Decision, Sizing, decide, needs_memory
+from deploy.watch import Steady
+from merge_builder.errors import InputError
+from merge_builder.ladder import BudgetTooSmall
+from serving.errors import RungDoesNotFit
+from serving.fleet import Asked, Begun, NodeStatus
+from serving.rung_change import Change, RungChanger
+from serving.rung_metrics import memory_used
+from serving.service import Choice, Service
+
+LOOK_SECONDS = 5.0
+log = logging.getLogger("mergeladder.node")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a replica runs: its own id, its node's, the node's group, the device, and the URL it answers at."""
+
+    replica: str
+    node: str
+    group: str | None
+    device: str
+    address: str
+
+    def is_meant(self, where: str) -> bool:
+        """Whether `where`, a replica's id, a node, a group or "all", means this place."""
+        return where in ("all", self.replica, self.node, self.group)
+
+
+class Node:
+    """A replica's service and its rung. `out` says why it holds none; then it is not to be asked.
+
+    `memory` tells what is free now for weights, `workspace` the bytes that the largest batch needs beside them, and
+    `attempt` keeps what a replica before this one died of.
+    """
+
+    def __init__(
+        self, service: Service, place: Place, memory: Callable[[], Memory], workspace: int, attempt: Attempt
+    ) -> None:
+        self.service, self.place, self.attempt = service, place, attempt
+        self._memory, self._workspace = memory, workspace
+        self._changer = RungChanger(service)
+        self._sizing = Sizing()
+        self._noting: asyncio.Task[None] | None = None
+        self.out: str | None = None
+
+    def decide(self, sizing: Sizing) -> Decision:
+        """The rung that `sizing` means here and now; a smaller one where a replica before died of that.
+
+        Raises:
+            InputError: as `deploy.sizing.decide`.
+        """
+        manifest = self.service.manifest
+        decision = decide(manifest, sizing, self._memory(), self._workspace)
+        largest = self.attempt.largest_now(manifest)
+        if largest is None or largest.bytes >= decision.rung.bytes:
+            return decision
+        reason = f"rung #{largest.index} ({largest.ratio:.2f}x): the last replica died on its way to a larger one"
+        return Decision(largest, decision.budget, reason)
+
+    async def settle(self, sizing: Sizing) -> None:
+        """Go to the rung that `sizing` means here, and be there on return; without one, stay out.
+
+        Raises:
+            InputError: `sizing` is wrong, wherever it is tried.
+        """
+        await self.changed()
+        try:
+            decision = self.decide(sizing)
+        except BudgetTooSmall as error:
+            self.out = str(error)
+            log.warning("no rung fits here: %s", error)
+            return
+        self.out, self._sizing = None, sizing
+        self._begin(decision)
+        await self.changed()
+
+    def check(self, asked: Asked) -> None:
+        """Refuse what `begin` could not do.
+
+        Raises:
+            RungDoesNotFit: the rung, or any, does not fit here, or there is none of that name.
+            ChangeUnderWay: another change has not ended.
+        """
+        self._changer.check_free()
+        try:
+            self.decide(Sizing(budget=asked.budget, rung=asked.rung))
+        except InputError as error:
+            raise RungDoesNotFit(f"node {self.place.node}: {error}", "rung" if asked.rung else "budget") from error
+
+    def begin(self, asked: Asked) -> Begun:
+        """Begin a change that `check` allowed."""
+        sizing = Sizing(budget=asked.budget, rung=asked.rung)
+        change = self._begin(self.decide(sizing))
+        self._sizing = sizing
+        return Begun(self.place.replica, change.id, change.start, change.goal)
+
+    async def changed(self) -> None:
+        """Returns once no change is under way."""
+        if self._noting is not None:
+            await self._noting
+
+    async def follow_memory(self, steady: Steady) -> None:
+        """For ever: where the device's memory decides, change rung when it has become less, or more, for some time."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self.out is not None or not needs_memory(self._sizing):
+                continue
+            try:
+                decision = self.decide(self._sizing)
+            except BudgetTooSmall:
+                smallest = min(self.service.manifest.rungs, key=lambda rung: rung.bytes)
+                decision = Decision(smallest, None, f"rung #{smallest.index}: less memory is free than any needs")
+            if steady.look(clock(), self.service.engine.rung.size.bytes, decision.rung.bytes):
+                await self.changed()
+                self._begin(decision)
+
+    def status(self) -> NodeStatus:
+        """How it is."""
+        service, place = self.service, self.place
+        rung = service.engine.rung
+        held = self.out is None
+        return NodeStatus(
+            id=place.replica,
+            node=place.node,
+            group=place.group,
+            device=place.device,
+            address=place.address,
+            ready=service.ready and held,
+            budget=service.choice.budget if held else None,
+            rung=rung.name if held else None,
+            ratio=rung.size.ratio if held else None,
+            bytes=memory_used(service.manifest, rung) if held else {},
+            tasks=list(service.tasks),
+            reason=service.choice.reason if self.out is None else self.out,
+            change=self._changer.last,
+        )
+
+    def _begin(self, decision: Decision) -> Change:
+        choice = Choice(decision.budget, decision.reason)
+        change = self._changer.begin(decision.rung, choice, limit=decision.budget)
+        self.attempt.begin(decision.rung)
+        self._noting = asyncio.create_task(self._end_attempt())
+        return change
+
+    async def _end_attempt(self) -> None:
+        await self._changer.finished()
+        self.attempt.end()

@@ -1,0 +1,68 @@
+"""All replicas of a ladder, as the HTTP interface sees them: what each serves, and changes of their rungs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from serving.rung_change import Change
+
+
+@dataclass(frozen=True)
+class NodeStatus:
+    """One replica and where it runs.
+
+    `address` is where it answers itself, `group` the node's own label of that name. `budget` (bytes), `rung` and
+    `ratio` are None on a node that holds no rung; `reason` says why. `bytes` tells the rung's memory by who uses it.
+    """
+
+    id: str
+    node: str
+    group: str | None
+    device: str
+    address: str
+    ready: bool
+    budget: int | None
+    rung: str | None
+    ratio: float | None
+    bytes: Mapping[str, int]
+    tasks: Sequence[str]
+    reason: str
+    change: Change | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an operator asks of a node: a budget (a size, or a share of its memory) or a rung."""
+
+    budget: str | None = None
+    rung: str | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A change that a replica has begun, from rung to rung."""
+
+    replica: str
+    operation: str
+    start: str
+    goal: str
+
+
+class Fleet(Protocol):
+    """Every replica that answers for one ladder."""
+
+    async def nodes(self) -> Sequence[NodeStatus]:
+        """Each replica's status."""
+        ...
+
+    async def change(self, asked: Asked, where: str) -> Sequence[Begun]:
+        """Begin to change the rung of the replicas `where`: a replica's id, a node, a group, or "all".
+
+        All of them or none.
+
+        Raises:
+            UnknownNode: there is no such replica.
+            RungDoesNotFit: `asked` is not to be had there; the message names the node.
+            ChangeUnderWay: one of them is changing already.
+        """
+        ...
