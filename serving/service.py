@@ -16,7 +16,7 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from merge_builder.errors import InputError
-from merge_builder.ladder import Manifest, Rung, RungSize
+from merge_builder.ladder import Manifest, RungSize
 from merge_builder.ladder.manifest import Task
 from merge_builder.names import nearest
 from serving.batcher import Answer, Batcher, batch_cost
@@ -103,20 +103,6 @@ class Service:
         self._closed = True
         await self._batcher.aclose()
         self._tokenizing.shutdown(wait=False)
-
-    async def swap(self, rung: Rung, choice: Choice) -> None:
-        """Go to another rung while requests are answered, and count it.
-
-        Raises:
-            MergeLadderError: as Engine.swap; the engine stays on its rung, for the reason it is there.
-        """
-        started, result = time.perf_counter(), "failed"
-        try:
-            await asyncio.to_thread(self.engine.swap, rung)
-            self.choice, result = choice, "done"
-        finally:
-            self.metrics.rung_swaps.labels(result).inc()
-            self.metrics.swap_duration.observe(time.perf_counter() - started)
 
     async def predict(
         self,

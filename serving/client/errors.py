@@ -62,6 +62,18 @@ class UnknownVersion(MergeLadderApiError):
     """The ladder has another revision."""
 
 
+class UnknownNode(MergeLadderApiError):
+    """No replica is called so, nor runs on such a node."""
+
+
+class ChangeUnderWay(MergeLadderApiError):
+    """Another change of rung is not done yet."""
+
+
+class RungDoesNotFit(MergeLadderApiError):
+    """No rung, or not this one, fits into the memory that a node is to use."""
+
+
 class NoRouter(MergeLadderApiError):
     """`tasks="auto"` needs a ladder with a router."""
 
@@ -128,6 +140,9 @@ TYPES: dict[str, type[MergeLadderApiError]] = {
     "method_not_allowed": MethodNotAllowed,
     "unknown_task": UnknownTask,
     "unknown_version": UnknownVersion,
+    "unknown_node": UnknownNode,
+    "change_under_way": ChangeUnderWay,
+    "rung_does_not_fit": RungDoesNotFit,
     "no_router": NoRouter,
     "body_too_large": BodyTooLarge,
     "request_too_large": RequestTooLarge,
@@ -151,6 +166,7 @@ _STATUSES = {
     404: "not_found",
     405: "method_not_allowed",
     408: "deadline_exceeded",
+    409: "change_under_way",
     413: "body_too_large",
     422: "invalid_request",
     429: "overloaded",
@@ -158,6 +174,7 @@ _STATUSES = {
     502: "unavailable",
     503: "unavailable",
     504: "deadline_exceeded",
+    507: "rung_does_not_fit",
 }
 
 

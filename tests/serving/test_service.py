@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from merge_builder.errors import MergeLadderError
-from merge_builder.ladder import Ladder, Rung, rung_at
+from merge_builder.ladder import Ladder, rung_at
 from serving.encoding import Ids, Text
 from serving.engine.engine import Engine, load_engine
 from serving.engine.types import BatchOutput, Encoded
@@ -92,30 +91,6 @@ async def test_a_rung_that_became_too_small_on_the_way_is_refused(pico_ladder: L
     with pytest.raises(RungTooSmall):
         await service.predict(TEXTS, ["cat"], min_rung="3.0")
     await service.aclose()
-
-
-async def test_a_swap_is_counted_and_tells_why(engine: Engine, pico_ladder: Ladder) -> None:
-    class Breaking(Engine):
-        """Cannot read the files of rung 0."""
-
-        def swap(self, rung: Rung) -> None:
-            if rung.size.index == 0:
-                raise MergeLadderError("a stored file is missing")
-            super().swap(rung)
-
-    service = Service(Breaking(**vars(engine)), CHOICE)
-    value = service.metrics.registry.get_sample_value
-    last = rung_at(pico_ladder.manifest, len(pico_ladder.manifest.rungs) - 1)
-    await service.swap(last, Choice(1000, "asked for again"))
-    assert (await service.predict(TEXTS, ["ant"])).rung.name == last.name
-    assert service.choice.reason == "asked for again"
-
-    with pytest.raises(MergeLadderError, match="a stored file is missing"):
-        await service.swap(rung_at(pico_ladder.manifest, 0), Choice(None, "never"))
-    await service.aclose()
-    assert (service.engine.rung.name, service.choice.reason) == (last.name, "asked for again")
-    assert [value("mergeladder_rung_swaps_total", {"result": result}) for result in ("done", "failed")] == [1, 1]
-    assert value("mergeladder_swap_duration_seconds_count") == 2
 
 
 async def test_the_padding_that_the_batch_is_spared(engine: Engine) -> None:
