@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.access import OPEN, Access, check_access
 from deploy.console import console, say
@@ -24,6 +25,9 @@ from deploy.sizing import Sizing, decide
 from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import open_ladder
 from serving.fleet import NodeStatus
+
+if TYPE_CHECKING:
+    from deploy.app import AppArgs
 
 APPLICATION = "mergeladder"
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -57,6 +61,24 @@ def serve_until_stopped(ladder: Path, sizing: Sizing, *, host: str, port: int, a
         say(f"open {server.url} to try it; Ctrl-C stops")
         stopped.wait()
         say("stopping: requests that are under way are answered first")
+
+
+def local_config(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN) -> str:
+    """The Serve configuration, as YAML, of what `serve_until_stopped` would start.
+
+    Raises:
+        InputError: the ladder, the sizing or a key file is wrong.
+    """
+    import yaml
+
+    device = _device()
+    _check_ladder(ladder, sizing, device)
+    args = _app_args(ladder, device, host, port, check_access(access, host))
+    from deploy.serve_config import serve_config
+    from deploy.user_config import UserConfig
+
+    config = UserConfig(budget=sizing.budget, rung=sizing.rung)
+    return yaml.safe_dump(serve_config(args, config, gpus=1 if device == "cuda" else 0), sort_keys=False)
 
 
 @contextmanager
@@ -109,16 +131,14 @@ def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, acce
     import ray
     from ray import serve
 
-    from deploy.app import LOGGING, AppArgs, application
+    from deploy.app import LOGGING, application
 
     # Ray puts the working directory first on its workers' import path: a user's may hold a `deploy` of its own.
     with chdir(Path(__file__).parents[1]):
         session = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     logs = Path(session.address_info["session_dir"]) / "logs" / "serve"
     serve.start(proxy_location="Disabled", logging_config=LOGGING)
-    args = AppArgs(
-        ladder=ladder.resolve(), host=host, port=port, keys=access.keys, admin_keys=access.admin_keys, device=device
-    )
+    args = _app_args(ladder, device, host, port, access)
     # Ray gives a replica's math libraries as many threads as it has processors.
     actor = {"num_cpus": ray.cluster_resources()["CPU"], "num_gpus": 1 if device == "cuda" else 0}
     app = application(args, user_config=sizing.model_dump(), ray_actor_options=actor)
@@ -130,6 +150,19 @@ def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, acce
     if not status.ready:
         raise MergeLadderError(f"the server did not start: {status.reason}")
     return status.reason
+
+
+def _app_args(ladder: Path, device: str, host: str, port: int, access: Access) -> "AppArgs":
+    from deploy.app import AppArgs
+
+    return AppArgs(
+        ladder=ladder.resolve(),
+        host=host,
+        port=port,
+        keys=access.keys,
+        admin_keys=access.admin_keys,
+        device="cuda" if device == "cuda" else "cpu",
+    )
 
 
 def _cause() -> str:

@@ -84,25 +84,25 @@ def _arguments() -> argparse.Namespace:
 
 def _servers(args: argparse.Namespace) -> list[Server]:
     python, experts = sys.executable, str(args.experts.resolve())
-    texts = _texts(args.data, sorted(folder.name for folder in args.experts.iterdir() if folder.is_dir()))
+    texts = mixed_texts(args.data, sorted(folder.name for folder in args.experts.iterdir() if folder.is_dir()))
     ours = [(f"/v1/tasks/{task}/predict", {"inputs": [text], "parameters": {"top_k": 1}}) for task, text in texts]
     servers = []
     for rung in args.rungs:
-        port = _free_port()
+        port = free_port()
         command = [str(Path(python).with_name("mergeladder")), "serve", str(args.ladder), "--rung", rung]
         servers.append(Server(f"mergeladder {rung}x", [*command, "--port", str(port)], "/v2/health/ready", ours, port))
-    port = _free_port()
+    port = free_port()
     plain: list[Request] = [(f"/predict/{task}", {"text": text}) for task, text in texts]
     servers.append(
         Server("plain FastAPI", [python, str(RIVALS / "plain.py"), experts, str(port)], "/ready", plain, port)
     )
     if args.litserve:
-        port = _free_port()
+        port = free_port()
         asked: list[Request] = [("/predict", {"task": task, "text": text}) for task, text in texts]
         command = [args.litserve, str(RIVALS / "litserve_app.py"), experts, str(port)]
         servers.append(Server("LitServe", command, "/health", asked, port))
     if args.infinity:
-        port = _free_port()
+        port = free_port()
         classify: list[Request] = [("/classify", {"model": task, "input": [text]}) for task, text in texts]
         command = [args.infinity, "v2", "--port", str(port), "--device", "cpu", "--no-bettertransformer"]
         for task in sorted({task for task, _ in texts}):
@@ -111,13 +111,13 @@ def _servers(args: argparse.Namespace) -> list[Server]:
     return servers
 
 
-def _texts(data: Path, tasks: Sequence[str]) -> list[tuple[str, str]]:
+def mixed_texts(data: Path, tasks: Sequence[str]) -> list[tuple[str, str]]:
     """(task, text), the tasks in turn."""
     rows = [[json.loads(line)["text"] for line in (data / task / "test.jsonl").open()][:200] for task in tasks]
     return [(task, text) for turn in zip(*rows, strict=False) for task, text in zip(tasks, turn, strict=True)]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

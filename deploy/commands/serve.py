@@ -1,5 +1,6 @@
 """`mergeladder serve`: answer over HTTP with the largest rung that fits."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,9 @@ def serve(
     ] = None,
     admin_keys: Annotated[Path | None, typer.Option(help="As --keys, for the routes under /admin.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let anyone ask who can reach --host.")] = False,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Write the Serve configuration for `serve deploy` instead.")
+    ] = False,
 ) -> None:
     """Serve a ladder over HTTP on this machine. Without --budget or --rung the machine's free memory decides.
 
@@ -31,8 +35,11 @@ def serve(
     Ctrl-C finishes the requests that are under way and leaves with exit code 0.
     """
     from deploy.access import Access
-    from deploy.local import serve_until_stopped
+    from deploy.local import local_config, serve_until_stopped
     from deploy.sizing import Sizing
 
-    access = Access(keys, admin_keys, insecure)
-    serve_until_stopped(ladder, Sizing(budget=budget, rung=rung), host=host, port=port, access=access)
+    access, sizing = Access(keys, admin_keys, insecure), Sizing(budget=budget, rung=rung)
+    if print_config:
+        sys.stdout.write(local_config(ladder, sizing, host=host, port=port, access=access))
+    else:
+        serve_until_stopped(ladder, sizing, host=host, port=port, access=access)
