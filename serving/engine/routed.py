@@ -18,6 +18,7 @@ from serving.engine.reconstruct import MaskedWeights
 # (block, version id) -> tensor name -> tensor
 Weights = Mapping[tuple[str, str], Mapping[str, Tensor] | MaskedWeights]
 Apply = Callable[..., Tensor]
+Into = Callable[..., None]
 
 
 @dataclass
@@ -31,14 +32,23 @@ class Route:
 class Routed(nn.Module):
     """One twin. `apply(input, **parameters)` is what the leaf does; `parameters[name]` is (tensor name, block).
 
+    `into(input, out, **parameters)`, where there is one, writes the same into `out`, which is `width` wide.
     `table` is the name of the tensor in whose rows the leaf looks its input up, if it does just that.
     """
 
     def __init__(
-        self, apply: Apply, parameters: Mapping[str, tuple[str, str]], route: Route, table: str | None = None
+        self,
+        apply: Apply,
+        parameters: Mapping[str, tuple[str, str]],
+        route: Route,
+        *,
+        into: Into | None = None,
+        width: int = 0,
+        table: str | None = None,
     ) -> None:
         super().__init__()
         self.table = table
+        self._into, self._width = into, width
         self.unit: Unit = tuple(dict.fromkeys(block for _, block in parameters.values()))
         self._apply_leaf, self._route = apply, route
         self._parts = [(name, tensor, self.unit.index(block)) for name, (tensor, block) in parameters.items()]
@@ -48,8 +58,12 @@ class Routed(nn.Module):
         runs = self._route.runs[self.unit]
         if len(runs) == 1:
             return self._run(runs[0], tokens)
-        out: Tensor | None = None
+        out = None if self._into is None else tokens.new_empty((1, tokens.shape[1], self._width))
         for run in runs:
+            if self._into is not None and out is not None and len(run.slices) == 1:
+                ((start, end),) = run.slices
+                self._into(tokens[:, start:end], out[:, start:end], **self._tensors(run))
+                continue
             pieces = [tokens[:, start:end] for start, end in run.slices]
             result = self._run(run, pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1))
             if out is None:
@@ -61,10 +75,15 @@ class Routed(nn.Module):
         return out
 
     def _run(self, run: Run, tokens: Tensor) -> Tensor:
+        if self.table is not None:
+            version = self._route.weights[self.unit[0], run.versions[0]]
+            if isinstance(version, MaskedWeights):
+                return version.look_up(self.table, tokens)
+        return self._apply_leaf(tokens, **self._tensors(run))
+
+    def _tensors(self, run: Run) -> dict[str, Tensor]:
         versions = [self._route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
-        if self.table is not None and isinstance(versions[0], MaskedWeights):
-            return versions[0].look_up(self.table, tokens)
-        return self._apply_leaf(tokens, **{name: versions[place][tensor] for name, tensor, place in self._parts})
+        return {name: versions[place][tensor] for name, tensor, place in self._parts}
 
 
 def twin_of(leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> nn.Module:
@@ -77,15 +96,26 @@ def twin_of(leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Rout
         case nn.Linear() if len({block for _, block in tensors.values()}) > 1:
             # Apart, so that a version of the weight still runs once where the bias has more versions.
             weight, bias = ({name: tensors[name]} for name in ("weight", "bias"))
-            return nn.Sequential(Routed(F.linear, weight, route), Routed(_add, bias, route))
+            return nn.Sequential(_linear(leaf, weight, route), Routed(_add, bias, route))
         case nn.Linear():
-            return Routed(F.linear, tensors, route)
+            return _linear(leaf, tensors, route)
         case nn.LayerNorm():
             shape, eps = leaf.normalized_shape, leaf.eps
             return Routed(lambda x, **parameters: F.layer_norm(x, shape, eps=eps, **parameters), tensors, route)
         case nn.Embedding():
             return Routed(F.embedding, tensors, route, table=tensors["weight"][0])
     raise TypeError(f"no routed twin for {type(leaf).__name__}")
+
+
+def _linear(leaf: nn.Linear, tensors: Mapping[str, tuple[str, str]], route: Route) -> Routed:
+    return Routed(F.linear, tensors, route, into=_linear_into, width=leaf.out_features)
+
+
+def _linear_into(tokens: Tensor, out: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+    if bias is None:
+        torch.mm(tokens[0], weight.t(), out=out[0])
+    else:
+        torch.addmm(bias, tokens[0], weight.t(), out=out[0])
 
 
 def _add(tokens: Tensor, bias: Tensor) -> Tensor:
