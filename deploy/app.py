@@ -12,6 +12,7 @@ running replicas in place.
 import asyncio
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,6 +99,8 @@ class LadderServer:
         if self.node.out is None and self.server is None:
             address = Address(self.args.host, self.args.port)
             self.server = await start_server(self._app(), address, drain_seconds=DRAIN_SECONDS - 1)
+            host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
+            self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
         elif self.node.out is not None and self.server is not None:
             server, self.server = self.server, None
             await server.stop()
@@ -163,7 +166,7 @@ def _node(args: AppArgs, name: str, folder: Path) -> Node:
         node=context.get_node_id()[:12],
         group=context.get_node_labels().get(GROUP_LABEL),
         device=device,
-        address=f"http://{ray.util.get_node_ip_address()}:{args.port}",
+        address="",  # known once it listens
     )
     gpus = "-".join(map(str, ray.get_gpu_ids()))
     return Node(service, place, lambda: free, workspace=0, attempt=Attempt(folder, gpus or "cpu"))

@@ -33,8 +33,9 @@ class Address:
 
 @dataclass(frozen=True)
 class HttpServer:
-    """A server that accepts requests; one event loop starts and stops it."""
+    """A server that accepts requests; one event loop starts and stops it. `own_port` is not shared with others."""
 
+    own_port: int
     _uvicorn: uvicorn.Server
     _serving: asyncio.Task[None]
 
@@ -46,6 +47,9 @@ class HttpServer:
 
 async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) -> HttpServer:
     """Serve `app` on `address` once its lifespan has begun; at the end requests get at most `drain_seconds`.
+
+    It also listens on a port of its own, which the system chooses: by it others reach this one of those that share
+    the address.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -62,21 +66,24 @@ async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) 
         timeout_graceful_shutdown=int(drain_seconds),
     )
     server = uvicorn.Server(config)
-    serving = asyncio.create_task(_serve(server, _listen(address)))
+    listeners = [_listen(address), _listen(Address(address.host, 0))]
+    serving = asyncio.create_task(_serve(server, listeners))
+    own_port: int = listeners[1].getsockname()[1]
     while not server.started:
         if serving.done():
             await serving
         await asyncio.sleep(0.005)
-    return HttpServer(server, serving)
+    return HttpServer(own_port, server, serving)
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _serve(server: uvicorn.Server, listeners: list[socket.socket]) -> None:
     try:
-        await server.serve([listener])
+        await server.serve(listeners)
     except SystemExit as error:  # uvicorn's way to say so; it would end the replica without a reason
         raise RuntimeError("the application did not start") from error
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 def _listen(address: Address) -> socket.socket:

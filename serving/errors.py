@@ -55,10 +55,14 @@ class Overloaded(Unavailable):
 
 
 class RungTooSmall(Unavailable):
-    """The current rung is smaller than the request's `min_rung` allows; rungs change seldom."""
+    """The current rung is smaller than the request, or a task's floor, allows; rungs change seldom.
 
-    def __init__(self, message: str, param: str) -> None:
+    `least` is the index of the smallest rung that would do.
+    """
+
+    def __init__(self, message: str, param: str, least: int) -> None:
         super().__init__(message, param, _jittered(24))
+        self.least = least
 
 
 class Draining(Unavailable):

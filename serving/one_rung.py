@@ -33,6 +33,7 @@ def check_rung(current: Rung, least: RungSize | None) -> None:
             f"the current rung is {current.name} ({current.size.ratio:.3f}x) and at least #{least.index} "
             f"({least.ratio:.3f}x) was asked for",
             "parameters.min_rung",
+            least.index,
         )
 
 

@@ -21,6 +21,7 @@ from serving.api.authorisation import authorised
 from serving.api.bodies import body_schemas
 from serving.api.errors import error_response
 from serving.api.examples import EXAMPLES
+from serving.api.forwarding import Forwarder, forwarded
 from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
 from serving.api.middleware import bounded, identified, measured
@@ -39,7 +40,6 @@ def create_app(
     max_seconds: float = 60,
     keys: Path | None = None,
     admin_keys: Path | None = None,
-    echo_request_id: bool = True,
     replica: Replica | None = None,
     fleet: Fleet | None = None,
 ) -> FastAPI:
@@ -49,10 +49,10 @@ def create_app(
     `admin_keys` are files of bearer keys (`serving.api.keys`); without them none is asked for.
 
     Where several replicas share a port, `/metrics` tells of all of them if each is given its `replica`. With a `fleet`
-    there are `/v1/nodes` and `/admin/v1/budget`.
-
-    `echo_request_id` is for a plain ASGI server; Ray Serve sends `X-Request-Id` back by itself, a second time.
+    there are `/v1/nodes` and `/admin/v1/budget`, and what needs a larger rung is asked of another replica.
     """
+
+    forwarder = None if fleet is None else Forwarder(fleet, service.manifest)
 
     def exposition() -> bytes:
         return generate_latest(service.metrics.registry)
@@ -63,6 +63,8 @@ def create_app(
             await service.start()
             yield
             await service.aclose()
+        if forwarder is not None:
+            await forwarder.aclose()
 
     app = FastAPI(title="MergeLadder", version=version("mergeladder"), description=_DESCRIPTION, lifespan=lifespan)
     app.include_router(page.routes(service))
@@ -81,6 +83,8 @@ def create_app(
     app.add_exception_handler(HTTPException, error_response)
     # The one added last is the outermost.
     app.add_middleware(bounded, max_body_bytes=max_body_bytes)
+    if forwarder is not None:
+        app.add_middleware(forwarded, forwarder=forwarder)
     app.add_middleware(lived, most_seconds=max_seconds)
     app.add_middleware(
         authorised,
@@ -88,7 +92,7 @@ def create_app(
         admin_keys=None if admin_keys is None else accepts_keys_in(admin_keys),
     )
     app.add_middleware(measured, metrics=service.metrics)
-    app.add_middleware(identified, echo=echo_request_id)
+    app.add_middleware(identified)
     app.add_middleware(logged)
     schemas = app.openapi()["components"]["schemas"]
     schemas |= body_schemas((*v1.BODIES, *v2.BODIES, *nodes.BODIES))

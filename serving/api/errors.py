@@ -120,6 +120,8 @@ async def error_response(request: Request, error: Exception) -> Response:
     elif isinstance(error, Unauthorized):
         headers = {"WWW-Authenticate": 'Bearer realm="mergeladder"'}
     request.state.error_type = kind.type
+    if isinstance(error, RungTooSmall):
+        request.state.least_rung = error.least  # another replica may have it (`serving.api.forwarding`)
     if request.url.path.startswith("/v2"):
         body: BaseModel = ProtocolError(error=message)
     else:

@@ -17,11 +17,10 @@ _REJECTIONS = (413, 429, 503)
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
-def identified(app: ASGIApp, echo: bool) -> ASGIApp:
+def identified(app: ASGIApp) -> ASGIApp:
     """Give the request an id, the client's own `X-Request-Id` if it is usable, and answer what nobody else caught.
 
-    A `traceparent` is taken up and sent back. `echo` tells whether to send the id back; a server around this one may do
-    that already.
+    The id is sent back, and so is a `traceparent`, which is taken up.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,7 +30,7 @@ def identified(app: ASGIApp, echo: bool) -> ASGIApp:
         theirs = request.headers.get("x-request-id", "")
         request_id = theirs if _REQUEST_ID.fullmatch(theirs) else f"{random.getrandbits(128):032x}"
         request.state.request_id = request_id
-        headers = [(b"x-request-id", request_id.encode())] if echo else []
+        headers = [(b"x-request-id", request_id.encode())]
         if trace := read_trace(request.headers.get(HEADER)):
             request.state.trace_id, request.state.span_id = trace.trace_id, trace.span_id
             headers.append((HEADER.encode(), trace.header.encode()))

@@ -58,6 +58,7 @@ async def get(address: Address, path: str = "/") -> str:
 async def test_two_replicas_share_the_port_and_one_may_leave(address):
     async with served(address, app("first")) as first, served(address, app("second")):
         assert {await get(address) for _ in range(32)} == {"first", "second"}
+        assert {await get(Address(address.host, first.own_port)) for _ in range(8)} == {"first"}
         await first.stop()
         assert {await get(address) for _ in range(8)} == {"second"}
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from serving.api.app import create_app
 from serving.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -25,16 +24,6 @@ async def test_an_id_that_does_not_fit_a_header_and_a_log_is_replaced(client: ht
 
     assert theirs not in ids
     assert len(set(ids)) == 2
-
-
-async def test_a_server_that_echoes_the_id_itself_gets_no_second_one(service: Service) -> None:
-    transport = httpx.ASGITransport(create_app(service, echo_request_id=False))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        body = {"inputs": ["w1"]}
-        response = await client.post("/v1/tasks/ant/predict", json=body, headers={"X-Request-Id": "ray-1"})
-
-    assert "X-Request-Id" not in response.headers
-    assert response.json()["id"] == "ray-1"
 
 
 async def chunks() -> AsyncIterator[bytes]:

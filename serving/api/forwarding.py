@@ -1,0 +1,119 @@
+"""A request that needs a larger rung than this replica has is answered by one that has it.
+
+It is decided here, where the request came in, from what the fleet last told: a router that waits for such a replica
+would hold up everybody else's requests.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+
+import httpx
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from merge_builder.ladder.manifest import Manifest
+from serving.api.errors import error_response
+from serving.errors import RungTooSmall
+from serving.fleet import Fleet, NodeStatus
+
+FORWARDED = b"x-mergeladder-forwarded"
+_FRESH_SECONDS = 1.0  # how long the fleet's last word is believed
+# Of the answer, what belongs to the connection to the other replica and not to the answer.
+_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"date", b"server", b"x-request-id"}
+
+_OWN = {b"host", b"content-length", b"x-request-id"}  # of the request, what is made anew
+
+
+class Forwarder:
+    """Knows which replicas have which rungs, and asks them."""
+
+    def __init__(self, fleet: Fleet, manifest: Manifest) -> None:
+        self._fleet, self._manifest = fleet, manifest
+        self._known: Sequence[NodeStatus] = ()
+        self._at = -_FRESH_SECONDS
+        # The request's own deadline ends it; replicas are asked by address, so that there is no certificate to check.
+        self._http = httpx.AsyncClient(timeout=None, verify=False)
+
+    async def larger(self, least: int) -> str | None:
+        """The address of a replica, any of those that do, whose rung is `least` or larger."""
+        fit = [node.address for node in await self._nodes() if node.ready and _index(node) <= least]
+        return random.choice(fit) if fit else None
+
+    async def too_small(self, least: int) -> RungTooSmall:
+        """What is told where there is none."""
+        indices = [_index(node) for node in await self._nodes() if node.ready]
+        best, wanted = self._manifest.rungs[min(indices, default=-1)], self._manifest.rungs[least]
+        return RungTooSmall(
+            f"at least rung #{wanted.index} ({wanted.ratio:.3f}x) was asked for, and the largest that any replica has "
+            f"is #{best.index} ({best.ratio:.3f}x)",
+            "parameters.min_rung",
+            least,
+        )
+
+    async def _nodes(self) -> Sequence[NodeStatus]:
+        if time.monotonic() - self._at >= _FRESH_SECONDS:
+            self._known, self._at = await self._fleet.nodes(), time.monotonic()
+        return self._known
+
+    async def ask(self, address: str, scope: Scope, body: bytes, send: Send) -> None:
+        """Send the request on, and its answer back as it comes."""
+        own = [(FORWARDED, b"1"), (b"x-request-id", scope["state"]["request_id"].encode())]
+        headers = [(name, value) for name, value in scope["headers"] if name not in _OWN] + own
+        url = address + scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
+        request = self._http.build_request(scope["method"], url, headers=[*headers, (FORWARDED, b"1")], content=body)
+        answer = await self._http.send(request, stream=True)
+        try:
+            kept = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in _HOP]
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+            async for chunk in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await answer.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections to other replicas."""
+        await self._http.aclose()
+
+
+def forwarded(app: ASGIApp, forwarder: Forwarder) -> ASGIApp:
+    """Where `app` refuses a request for its rung, have another replica answer it, if one can."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or any(name == FORWARDED for name, _ in scope["headers"]):
+            return await app(scope, receive, send)
+        body, refused = bytearray(), False
+
+        async def receive_and_keep() -> Message:
+            message = await receive()
+            body.extend(message.get("body", b""))
+            return message
+
+        async def send_unless_refused(message: Message) -> None:
+            nonlocal refused
+            if message["type"] == "http.response.start":
+                refused = message["status"] == 503 and "least_rung" in scope["state"]
+            if not refused:
+                await send(message)
+
+        await app(scope, receive_and_keep, send_unless_refused)
+        if not refused:
+            return None
+        least: int = scope["state"]["least_rung"]
+        address = await forwarder.larger(least)
+        if address is not None:
+            try:
+                return await forwarder.ask(address, scope, bytes(body), send)
+            except httpx.ConnectError:  # it has gone since; nothing was sent back yet
+                pass
+        response = await error_response(Request(scope), await forwarder.too_small(least))
+        return await response(scope, receive, send)
+
+    return middleware
+
+
+def _index(node: NodeStatus) -> int:
+    """The node's rung by index: the smaller, the larger the rung."""
+    assert node.rung is not None  # of one that is ready
+    return int(node.rung[1:])

@@ -1,0 +1,110 @@
+"""Two real servers of one ladder at different rungs, as a fleet."""
+
+import asyncio
+from collections.abc import Sequence
+
+import httpx
+import pytest
+
+from merge_builder.ladder import rung_at
+from serving.api.app import create_app
+from serving.engine.engine import load_engine
+from serving.fleet import Asked, Begun, NodeStatus
+from serving.service import Choice, Service
+
+pytestmark = pytest.mark.anyio
+
+
+class TwoServers:
+    """A fleet whose members tell of themselves what they are."""
+
+    def __init__(self) -> None:
+        self.members: list[tuple[Service, str]] = []
+
+    async def nodes(self) -> Sequence[NodeStatus]:
+        return [
+            NodeStatus(
+                id=address,
+                node=address,
+                group=None,
+                device="cpu",
+                address=address,
+                ready=service.ready,
+                budget=None,
+                rung=service.engine.rung.name,
+                ratio=service.engine.rung.size.ratio,
+                bytes={},
+                tasks=list(service.tasks),
+                reason="",
+                change=None,
+            )
+            for service, address in self.members
+        ]
+
+    async def change(self, asked: Asked, where: str) -> Sequence[Begun]:
+        raise AssertionError(f"nobody asks for {asked} at {where} here")
+
+
+@pytest.fixture
+def urls(pico_ladder, serve):
+    """The URLs of a server at 1x and of one at half of the ladder."""
+    fleet = TwoServers()
+    last = len(pico_ladder.manifest.rungs) - 1
+    for index in (last, last // 2):
+        service = Service(load_engine(pico_ladder, rung_at(pico_ladder.manifest, index)), Choice(None, "a test"))
+        fleet.members.append((service, serve(create_app(service, fleet=fleet))))
+    return [url for _, url in fleet.members]
+
+
+def ask(url: str, least: int, **headers: str) -> httpx.Response:
+    body = {"inputs": ["w1 w2"], "parameters": {"min_rung": f"#{least}", "return_logits": True}}
+    return httpx.post(f"{url}/v1/tasks/cat/predict", json=body, headers=headers)
+
+
+def test_the_one_that_has_the_rung_answers(urls, middle_rung):
+    small, large = urls
+    answer, own = ask(small, middle_rung, **{"X-Request-Id": "one"}), ask(large, middle_rung)
+    assert answer.status_code == 200
+    assert answer.json()["model"]["rung"] == f"#{middle_rung}"
+    assert answer.json()["logits"][0] == pytest.approx(own.json()["logits"][0])
+    assert answer.headers.get_list("X-Request-Id") == ["one"]
+    assert answer.json()["id"] == "one"
+
+
+def test_without_need_nobody_is_asked(urls):
+    small, _ = urls
+    answer = httpx.post(f"{small}/v1/tasks/cat/predict", json={"inputs": ["w1 w2"]})
+    assert answer.json()["model"]["ratio"] == 1.0
+
+
+def test_streams_and_the_open_protocol_go_on_too(urls, middle_rung):
+    small, _ = urls
+    body = {"inputs": ["w1", "w2"], "tasks": "all", "parameters": {"min_rung": f"#{middle_rung}"}}
+    lines = httpx.post(f"{small}/v1/predict", json=body, headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    assert len(lines) == 3
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["w1"]}
+    infer = {"inputs": [tensor], "parameters": {"min_rung": f"#{middle_rung}"}}
+    answer = httpx.post(f"{small}/v2/models/cat/infer", json=infer)
+    assert answer.json()["parameters"]["rung"] == f"#{middle_rung}"
+
+
+def test_where_nobody_has_it_the_largest_there_is_is_named(urls, middle_rung):
+    for url in urls:
+        answer = ask(url, 0)
+        assert answer.status_code == 503
+        assert answer.json()["error"]["type"] == "rung_too_small"
+        assert f"is #{middle_rung} " in answer.json()["error"]["message"]
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_nothing_is_sent_on_twice(urls, middle_rung):
+    small, _ = urls
+    assert ask(small, middle_rung, **{"X-MergeLadder-Forwarded": "1"}).status_code == 503
+
+
+async def test_many_at_once(urls, middle_rung):
+    small, _ = urls
+    async with httpx.AsyncClient() as http:
+        body = {"inputs": ["w1 w2"], "parameters": {"min_rung": f"#{middle_rung}"}}
+        answers = await asyncio.gather(*(http.post(f"{small}/v1/tasks/cat/predict", json=body) for _ in range(40)))
+    assert {answer.status_code for answer in answers} == {200}
