@@ -31,6 +31,7 @@ from serving.streaming import in_order
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
 
+_LONGEST_NAME = 200
 _STREAM_CHUNK = 32  # inputs that are tokenised at once
 
 
@@ -129,12 +130,7 @@ class Service:
     ) -> Result:
         """As `predict`, where each input has tasks of its own: at least one, none of them twice."""
         started = time.perf_counter()
-        if len(inputs) > self._max_inputs:
-            raise TooManyInputs(
-                f"the request has {len(inputs)} inputs and at most {self._max_inputs} are taken: split it, or have its "
-                "answers streamed",
-                "inputs",
-            )
+        self.check_count(len(inputs))
         least = self._accept(tasks, min_rung)
         rows = await self._encode(inputs, tasks, truncate)
         self._check_size("the request", rows)
@@ -182,6 +178,15 @@ class Service:
                 yield make_result(rows, answers, [tasks[place]], tokenize=tokenize, total=total, first=place)
         self.metrics.tokenize_duration.observe(tokenize)
 
+    def check_count(self, inputs: int) -> None:
+        """Raises TooManyInputs if a request may not have so many."""
+        if inputs > self._max_inputs:
+            raise TooManyInputs(
+                f"the request has {inputs} inputs and at most {self._max_inputs} are taken: split it, or have its "
+                "answers streamed",
+                "inputs",
+            )
+
     def check_task(self, name: str, param: str = "task") -> Task:
         """The task called `name`; `param` is where the request names it.
 
@@ -189,8 +194,9 @@ class Service:
             UnknownTask: the ladder has none; the message tells the nearest.
         """
         if name not in self.tasks:
-            hint = nearest(name, self.tasks) or f": it has {', '.join(self.tasks)}"
-            raise UnknownTask(f"this ladder has no task {name!r}{hint}", param)
+            shown = name[:_LONGEST_NAME]  # nobody is told megabytes of his own
+            hint = nearest(shown, self.tasks) or f": it has {', '.join(self.tasks)}"
+            raise UnknownTask(f"this ladder has no task {shown!r}{hint}", param)
         return self.tasks[name]
 
     def _accept(self, tasks: Iterable[Sequence[str]], min_rung: str | None) -> RungSize | None:

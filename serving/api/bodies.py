@@ -12,6 +12,7 @@ from serving.api.errors import InvalidRequest, MalformedJson
 from serving.errors import RequestError, TooManyInputs
 
 _MOST_ERRORS = 5
+_MOST_LOOKED_AT = 5000  # more take longer to list than the body took to read
 _LONGEST_PATH = 200
 
 M = TypeVar("M", bound=BaseModel)
@@ -37,6 +38,8 @@ def parse(model: type[M], body: bytes | memoryview) -> M:
 
 def _request_error(error: ValidationError) -> RequestError:
     """What a client is told of a failed validation: every offending part, none of its content."""
+    if (count := error.error_count()) > _MOST_LOOKED_AT:
+        return InvalidRequest(f"the body does not fit its schema in {count} places: send fewer inputs to learn which")
     problems: dict[str, list[str]] = {}
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         if detail["type"] == "json_invalid":

@@ -28,8 +28,8 @@ class TensorParameters(_Open):
 class InputTensor(_Closed):
     """An input: `text` and `text_pair` (BYTES) or `input_ids` and `attention_mask` (INT64)."""
 
-    name: str
-    datatype: str
+    name: str = Field(max_length=64)
+    datatype: str = Field(max_length=64)
     shape: list[NonNegativeInt] = Field(max_length=8)
     parameters: TensorParameters = TensorParameters()
     data: list[Any] | None = None
@@ -54,7 +54,7 @@ class InferParameters(_Open):
 
     binary_data_output: bool = False
     truncate: bool = True
-    min_rung: str | None = None
+    min_rung: str | None = Field(None, max_length=32)
 
 
 class InferRequest(_Closed):

@@ -48,7 +48,7 @@ class Parameters(_Closed):
     truncate: bool = Field(True, description="Cut a text that is too long; if false, such a text is an error.")
     return_logits: bool = Field(False, description="Tell the logits too, in the order of the task's labels.")
     min_rung: str | None = Field(
-        None, description="Refuse an answer by a smaller rung: a size ratio or #index.", examples=["2.0"]
+        None, max_length=32, description="Refuse an answer by a smaller rung: a size ratio or #index.", examples=["2.0"]
     )
 
 
