@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from load import Load, Request, closed_loop  # type: ignore[import-not-found]
 from process_tree import cpu_between, usage_of  # type: ignore[import-not-found]
 
@@ -132,8 +133,11 @@ def _started(server: Server) -> Iterator[int]:
     try:
         yield process.pid
     finally:
+        tree = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         process.terminate()
         process.wait(60)
+        for left in psutil.wait_procs(tree, timeout=5)[1]:  # LitServe leaves its workers behind
+            left.kill()
 
 
 def _wait_until_ready(server: Server) -> None:
