@@ -10,6 +10,7 @@ running replicas in place.
 """
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from ray import serve
 
 from deploy.attempt import Attempt, node_folder
+from deploy.autoscale import LOAD, load_of
 from deploy.fleet import RayFleet
 from deploy.http_server import Address, HttpServer, start_server
 from deploy.memory import probe_memory
@@ -73,6 +75,7 @@ class LadderServer:
         self.fleet = RayFleet(context.app_name, context.deployment, self)
         self.server: HttpServer | None = None
         self.tasks: set[asyncio.Task[None]] = set()
+        self.measured = (time.monotonic(), 0.0)  # when it last told its load, and the seconds it had computed by then
 
     async def reconfigure(self, document: Mapping[str, Any]) -> None:
         """Go to the rung that `document`, a UserConfig, means here; the first time, begin to listen.
@@ -139,6 +142,13 @@ class LadderServer:
     async def begin_change(self, asked: Asked, where: str) -> Begun | None:
         """Begin what `check_change` allowed, if this replica is meant."""
         return self.node.begin(asked) if self.node.place.is_meant(where) else None
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """This replica's load since the last time it was asked; what `deploy.autoscale` decides by."""
+        batcher, now, (before, busy) = self.node.service.batcher, time.monotonic(), self.measured
+        self.measured = (now, batcher.busy_s)
+        share = min((batcher.busy_s - busy) / max(now - before, 1e-3), 1.0)
+        return {LOAD: load_of(share, batcher.backlog_s)}
 
     async def check_health(self) -> None:
         """Raises RuntimeError where it should answer and cannot. One that stays out is well."""

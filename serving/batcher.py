@@ -74,6 +74,7 @@ class Batcher:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._queue: FairQueue[_Job] = FairQueue()
         self._recent_tokens = self._recent_seconds = 0.0
+        self.busy_s = 0.0  # that the engine has computed since the start
         self._loop: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -104,6 +105,12 @@ class Batcher:
         if self._loop is not None:
             await self._loop
         self._worker.shutdown()
+
+    @property
+    def backlog_s(self) -> float:
+        """The seconds that what waits needs at the recent speed; 0 before any batch was timed."""
+        speed = self._recent_seconds / self._recent_tokens if self._recent_tokens else 0.0
+        return self._queue.cost * speed
 
     async def _work_off(self) -> None:
         try:
@@ -142,6 +149,7 @@ class Batcher:
         try:
             output = await asyncio.get_running_loop().run_in_executor(self._worker, self._run, batch)
             inference_s = time.perf_counter() - started
+            self.busy_s += inference_s
             self._record(batch, output, inference_s)
             answers = [
                 Answer(logits, output.rung, started - job.submitted, inference_s)
@@ -173,5 +181,4 @@ class Batcher:
 
     def _retry_after_s(self) -> float:
         """The seconds the queue needs at the recent speed, within bounds; the least before any batch was timed."""
-        speed = self._recent_seconds / self._recent_tokens if self._recent_tokens else 0
-        return min(max(self._queue.cost * speed, _SHORTEST_RETRY_S), _LONGEST_RETRY_S)
+        return min(max(self.backlog_s, _SHORTEST_RETRY_S), _LONGEST_RETRY_S)

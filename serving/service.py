@@ -81,7 +81,7 @@ class Service:
         self._max_request_tokens = min(max_request_tokens, max_queued_tokens)
         self.max_length = {task: engine.max_length(task) for task in self.tasks}
         self._tokenizing = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
-        self._batcher = Batcher(
+        self.batcher = Batcher(
             engine.run,
             max_batch_tokens=max_batch_tokens,
             max_queued_tokens=max_queued_tokens,
@@ -102,7 +102,7 @@ class Service:
         """No longer ready: refuse new work, answer what is queued, stop the threads."""
         self.ready = False
         self._closed = True
-        await self._batcher.aclose()
+        await self.batcher.aclose()
         self._tokenizing.shutdown(wait=False)
 
     async def predict(
@@ -231,7 +231,7 @@ class Service:
             raise RequestTooLarge(f"{what} has {cost} tokens over its tasks and at most {most} are taken: split it")
 
     async def _answer(self, rows: Sequence[Row]) -> list[Answer]:
-        return await answer_by_one_rung(self.engine, self._batcher, rows)
+        return await answer_by_one_rung(self.engine, self.batcher, rows)
 
     def _count(self, rows: Sequence[Row]) -> None:
         for row in rows:
