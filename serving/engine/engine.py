@@ -16,7 +16,7 @@ from torch import Tensor
 
 from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder, Rung
-from serving.engine.allocator import keep_freed_memory
+from serving.engine.allocator import keep_freed_memory, release_freed_memory
 from serving.engine.forward import forward
 from serving.engine.layout import StageLayout, lay_out
 from serving.engine.plan import StagePlan, plan_batch
@@ -128,6 +128,7 @@ class Engine:
             MergeLadderError: a stored file is missing or broken; the engine stays on its rung.
         """
         self._loaded = _load(self.ladder, self._skeleton, rung, self._loaded.held, self.device)
+        release_freed_memory()
 
     def _answer(self, tail: StagePlan, features: Tensor, inputs: int) -> tuple[dict[str, Logits], ...]:
         """The heads, each on its own rows, brought to the host in one copy."""
@@ -161,7 +162,7 @@ def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu") -> Engine:
         keep_freed_memory()
     skeleton = build_skeleton(ladder, device)
     most = skeleton.max_positions
-    return Engine(
+    engine = Engine(
         ladder=ladder,
         tokenizer=load_tokenizer(ladder.base_dir),
         device=device,
@@ -170,6 +171,8 @@ def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu") -> Engine:
         _max_lengths={task.name: min(task.max_length or most, most) for task in ladder.manifest.tasks},
         _loaded=_load(ladder, skeleton, rung, {}, device),
     )
+    release_freed_memory()
+    return engine
 
 
 def _load(ladder: Ladder, skeleton: Skeleton, rung: Rung, have: Held, device: str) -> _Loaded:
