@@ -87,6 +87,18 @@ async def test_a_lone_request_is_answered_at_once(batcher: Batcher, engine: Engi
     assert answer.inference_s >= 0
 
 
+async def test_an_idle_engine_is_not_kept_waiting_for_company(
+    batcher: Batcher, engine: Engine, metrics: Metrics
+) -> None:
+    for number in range(3):  # also the ones that come after others were answered
+        answer = batcher.submit(encoded(number))
+        await asyncio.sleep(0)  # one turn of the loop, in which no timer can run out
+        assert metrics.registry.get_sample_value("mergeladder_queue_depth") == 0
+        await answer
+        await asyncio.sleep(0.01)
+    assert engine.batches == [[encoded(number)] for number in range(3)]
+
+
 async def test_batches_form_while_the_engine_is_busy_in_order_and_within_the_budget(
     batcher: Batcher, engine: Engine
 ) -> None:
