@@ -29,7 +29,7 @@ from deploy.http_server import Address, HttpServer, start_server
 from deploy.memory import probe_memory
 from deploy.node import Node, Place
 from deploy.sizing import Sizing
-from deploy.user_config import read_user_config
+from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
 from merge_builder.ladder import BudgetTooSmall, open_ladder, rung_at
 from serving.errors import ChangeUnderWay, RequestError
@@ -88,6 +88,7 @@ class LadderServer:
         """
         config = read_user_config(dict(document))
         sizing = config.sizing(self.node.place.group)
+        self.node.service.floors = floors_of(config, self.node.service.manifest)
         if self.server is None:
             await self._settle(sizing)
             self._keep(self.node.follow_memory(Steady()))

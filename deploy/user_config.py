@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploy.sizing import Sizing
 from merge_builder.errors import InputError
+from merge_builder.ladder import Manifest, RungSize, select
+from merge_builder.names import nearest
 
 
 class UserConfig(BaseModel):
@@ -42,3 +44,16 @@ def read_user_config(document: dict[str, Any]) -> UserConfig:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"user_config.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def floors_of(config: UserConfig, manifest: Manifest) -> dict[str, RungSize]:
+    """Each task's floor as a rung of the ladder.
+
+    Raises:
+        InputError: the ladder has no such task, or no such rung.
+    """
+    tasks = [task.name for task in manifest.tasks]
+    for task in config.floors:
+        if task not in tasks:
+            raise InputError(f"user_config.floors: this ladder has no task {task!r}{nearest(task, tasks)}")
+    return {task: select(manifest, rung) for task, rung in config.floors.items()}

@@ -1,40 +1,14 @@
-"""One answer, one rung: which rung may answer, and that all parts of an answer come from the same one."""
+"""One answer, one rung: all parts of an answer come from the same one."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from merge_builder.errors import InputError
-from merge_builder.ladder import Manifest, Rung, RungSize, select
 from serving.batcher import Answer, Batcher
 from serving.encoding import Row
-from serving.errors import RequestError, RungTooSmall
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
-
-
-def least_rung(manifest: Manifest, min_rung: str | None) -> RungSize | None:
-    """The smallest rung that may answer, which `min_rung` names in the form that `--rung` takes.
-
-    Raises:
-        RequestError: it names none.
-    """
-    try:
-        return None if min_rung is None else select(manifest, min_rung)
-    except InputError as error:
-        raise RequestError(str(error), "parameters.min_rung") from error
-
-
-def check_rung(current: Rung, least: RungSize | None) -> None:
-    """Raises RungTooSmall if `current` is smaller than `least`."""
-    if least is not None and current.size.index > least.index:
-        raise RungTooSmall(
-            f"the current rung is {current.name} ({current.size.ratio:.3f}x) and at least #{least.index} "
-            f"({least.ratio:.3f}x) was asked for",
-            "parameters.min_rung",
-            least.index,
-        )
 
 
 async def answer_by_one_rung(engine: "Engine", batcher: Batcher, rows: Sequence[Row]) -> list[Answer]:

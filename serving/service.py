@@ -8,7 +8,7 @@ result.logits["sst2"]
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -22,8 +22,9 @@ from merge_builder.names import nearest
 from serving.batcher import Answer, Batcher, batch_cost
 from serving.encoding import Ids, Row, Text, encode
 from serving.errors import Draining, RequestError, RequestTooLarge, TooManyInputs, UnknownTask
+from serving.floor import check_rung, least_rung
 from serving.metrics import Metrics
-from serving.one_rung import answer_by_one_rung, check_rung, least_rung
+from serving.one_rung import answer_by_one_rung
 from serving.result import Result, make_result
 from serving.rung_metrics import RungCollector
 from serving.streaming import in_order
@@ -44,12 +45,15 @@ class Choice:
 
 
 class Options(TypedDict, total=False):
-    """What a request may ask for: that a text which is too long is cut (the default) or refused, and `min_rung`, the
-    smallest rung that may answer, in the form that `--rung` takes.
+    """What a request may ask for: that a text which is too long is cut (the default) or refused, and a floor.
+
+    `min_rung` is the smallest rung that may answer, in the form that `--rung` takes; `min_score` the share of the
+    experts' accuracy that it must keep (`serving.floor`).
     """
 
     truncate: bool
     min_rung: str | None
+    min_score: float | None
 
 
 class Service:
@@ -70,6 +74,7 @@ class Service:
     ) -> None:
         self.engine = engine
         self.choice = choice
+        self.floors: Mapping[str, RungSize] = {}  # of a task, the smallest rung that may answer it
         self.ladder_name = engine.ladder.name  # kept: it asks the file system
         self.tasks = {task.name: task for task in self.manifest.tasks}
         self.metrics = Metrics(self.tasks)
@@ -127,11 +132,12 @@ class Service:
         *,
         truncate: bool = True,
         min_rung: str | None = None,
+        min_score: float | None = None,
     ) -> Result:
         """As `predict`, where each input has tasks of its own: at least one, none of them twice."""
         started = time.perf_counter()
         self.check_count(len(inputs))
-        least = self._accept(tasks, min_rung)
+        least = self._accept(tasks, min_rung, min_score)
         rows = await self._encode(inputs, tasks, truncate)
         self._check_size("the request", rows)
         tokenize = time.perf_counter() - started
@@ -148,6 +154,7 @@ class Service:
         *,
         truncate: bool = True,
         min_rung: str | None = None,
+        min_score: float | None = None,
     ) -> AsyncGenerator[Result, None]:
         """As `predict_each`, but a result for each input, in order: each as soon as it is known, by a rung of its own.
 
@@ -155,7 +162,7 @@ class Service:
         `tokenize` and `total` run from the start of the stream. Close it to give up what has not been computed.
         """
         started, tokenize = time.perf_counter(), 0.0
-        least = self._accept(tasks, min_rung)
+        least = self._accept(tasks, min_rung, min_score)
 
         async def encoded() -> AsyncIterator[list[Row]]:
             nonlocal tokenize
@@ -199,13 +206,14 @@ class Service:
             raise UnknownTask(f"this ladder has no task {shown!r}{hint}", param)
         return self.tasks[name]
 
-    def _accept(self, tasks: Iterable[Sequence[str]], min_rung: str | None) -> RungSize | None:
+    def _accept(self, tasks: Iterable[Sequence[str]], min_rung: str | None, min_score: float | None) -> RungSize | None:
         """The rung that is needed; refuses what can be seen to be wrong or impossible before any text is looked at."""
         if self._closed:
             raise Draining()
-        for task in dict.fromkeys(chain.from_iterable(tasks)):
+        asked = list(dict.fromkeys(chain.from_iterable(tasks)))
+        for task in asked:
             self.check_task(task)
-        least = least_rung(self.manifest, min_rung)
+        least = least_rung(self.manifest, asked, self.floors, min_rung=min_rung, min_score=min_score)
         check_rung(self.engine.rung, least)
         return least
 

@@ -55,6 +55,7 @@ class InferParameters(_Open):
     binary_data_output: bool = False
     truncate: bool = True
     min_rung: str | None = Field(None, max_length=32)
+    min_score: float | None = Field(None, gt=0, le=1)
 
 
 class InferRequest(_Closed):

@@ -50,6 +50,9 @@ class Parameters(_Closed):
     min_rung: str | None = Field(
         None, max_length=32, description="Refuse an answer by a smaller rung: a size ratio or #index.", examples=["2.0"]
     )
+    min_score: float | None = Field(
+        None, gt=0, le=1, description="Refuse an answer by a rung that keeps less of the experts' accuracy than this."
+    )
 
 
 class TaskRequest(_Closed):

@@ -144,7 +144,7 @@ def _texts(inputs: Sequence[TextInput | TasksInput]) -> list[Text]:
 
 
 def _options(asked: Parameters) -> Options:
-    return {"truncate": asked.truncate, "min_rung": asked.min_rung}
+    return {"truncate": asked.truncate, "min_rung": asked.min_rung, "min_score": asked.min_score}
 
 
 def _tasks(service: Service, body: TasksRequest) -> list[tuple[str, ...]]:

@@ -110,7 +110,13 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
         service.check_count(max(sum(tensor.shape[:1]) for tensor in asked.inputs))  # before they are read
         inputs = read_inputs(asked, rest)
         request.state.inputs = len(inputs)
-        result = await service.predict(inputs, [task.name], truncate=parameters.truncate, min_rung=parameters.min_rung)
+        result = await service.predict(
+            inputs,
+            [task.name],
+            truncate=parameters.truncate,
+            min_rung=parameters.min_rung,
+            min_score=parameters.min_score,
+        )
         outputs, binary = write_outputs(asked, result.logits[task.name], task)
         body = InferResponse(
             model_name=task.name,

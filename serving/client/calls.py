@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     truncate: bool
     return_logits: bool
     min_rung: str | None
+    min_score: float | None
 
 
 @dataclass(frozen=True)
