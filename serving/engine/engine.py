@@ -24,8 +24,8 @@ from serving.engine.reconstruct import Scratch, id_for, weights_in_use
 from serving.engine.routed import Weights
 from serving.engine.skeleton import Skeleton, build_skeleton
 from serving.engine.tokenize import Tokenizer, load_tokenizer
-from serving.engine.types import BatchOutput, Encoded, Logits
-from serving.engine.weights import Held, count_bytes, load_heads, load_versions
+from serving.engine.types import BatchOutput, Dtype, Encoded, Logits
+from serving.engine.weights import Held, count_bytes, is_mapped, load_heads, load_versions
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Engine:
     ladder: Ladder
     tokenizer: Tokenizer
     device: str
+    dtype: Dtype
     _skeleton: Skeleton
     _heads: Mapping[str, Mapping[str, Tensor]]
     _max_lengths: Mapping[str, int]
@@ -61,7 +62,8 @@ class Engine:
     def bytes_loaded(self) -> dict[str, int]:
         """Bytes of the tensors held: `blocks`, `heads`, and `scratch`, where weights of masked versions are made.
 
-        16-bit weights are held, and counted, as float32; what masked versions are made of is held as it is stored.
+        16-bit weights are held, and counted, as float32; what masked versions are made of is held as it is stored. With
+        `dtype` int8 the matrices of linear layers count a byte a weight and what goes with it.
         """
         loaded = self._loaded
         return {
@@ -69,6 +71,14 @@ class Engine:
             "heads": count_bytes(self._heads.values()),
             "scratch": loaded.scratch.nbytes if loaded.scratch else 0,
         }
+
+    @property
+    def bytes_private(self) -> int:
+        """Of `bytes_loaded`, what the system cannot reclaim: all that is not mapped from a file."""
+        loaded = self._loaded
+        tensors = [t for own in (*loaded.held.values(), *self._heads.values()) for t in own.values()]
+        scratch = loaded.scratch.nbytes if loaded.scratch else 0
+        return scratch + sum(tensor.nbytes for tensor in tensors if not is_mapped(tensor))
 
     def max_length(self, task: str) -> int:
         """The most tokens of one input of the task, special tokens included.
@@ -127,7 +137,7 @@ class Engine:
         Raises:
             MergeLadderError: a stored file is missing or broken; the engine stays on its rung.
         """
-        self._loaded = _load(self.ladder, self._skeleton, rung, self._loaded.held, self.device)
+        self._loaded = _load(self.ladder, self._skeleton, rung, self._loaded.held, self.device, self.dtype)
         release_freed_memory()
 
     def _answer(self, tail: StagePlan, features: Tensor, inputs: int) -> tuple[dict[str, Logits], ...]:
@@ -150,14 +160,20 @@ class Engine:
         return logits
 
 
-def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu") -> Engine:
+def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype = "float32") -> Engine:
     """Load a ladder at one of its rungs. On the CPU the weights are mapped from their files, shared between processes,
     and the process's allocator is set to keep what is freed (`serving.engine.allocator`).
 
+    With `dtype` int8, which needs the CPU, the matrices of linear layers are held in 8 bits, in memory of this process
+    alone: less of it and less to compute, at some cost in accuracy. Embeddings and masked versions stay as they are.
+
     Raises:
-        InputError: the base's family or a task's kind of head is not supported, or its files do not fit the ladder.
+        InputError: int8 on another device than the CPU; the base's family or a task's kind of head is not supported, or
+            its files do not fit the ladder.
         MergeLadderError: a stored file is missing or broken.
     """
+    if dtype == "int8" and device != "cpu":
+        raise InputError(f"int8 computes on the CPU alone, not on {device}: leave it out there")
     if device == "cpu":
         keep_freed_memory()
     skeleton = build_skeleton(ladder, device)
@@ -166,17 +182,18 @@ def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu") -> Engine:
         ladder=ladder,
         tokenizer=load_tokenizer(ladder.base_dir),
         device=device,
+        dtype=dtype,
         _skeleton=skeleton,
         _heads=load_heads(ladder, skeleton.family.head_tensors, device),
         _max_lengths={task.name: min(task.max_length or most, most) for task in ladder.manifest.tasks},
-        _loaded=_load(ladder, skeleton, rung, {}, device),
+        _loaded=_load(ladder, skeleton, rung, {}, device, dtype),
     )
     release_freed_memory()
     return engine
 
 
-def _load(ladder: Ladder, skeleton: Skeleton, rung: Rung, have: Held, device: str) -> _Loaded:
-    held = load_versions(ladder, rung.stored(), have, device)
+def _load(ladder: Ladder, skeleton: Skeleton, rung: Rung, have: Held, device: str, dtype: Dtype) -> _Loaded:
+    held = load_versions(ladder, rung.stored(), have, device, skeleton.matrices if dtype == "int8" else ())
     made = [spec for b in ladder.manifest.blocks if b.name in rung.bases for spec in b.tensors]
     scratch = Scratch(made, skeleton.tables, device) if rung.bases else None
     ids = {block: {task: id_for(v, task) for task, v in tasks.items()} for block, tasks in rung.versions.items()}

@@ -18,6 +18,7 @@ from torch import Tensor
 from merge_builder.ladder import Rung, Version
 from merge_builder.ladder.manifest import TensorSpec
 from merge_builder.ladder.masked import RESCALERS, masks_of
+from serving.engine.linear import Stored
 
 # Weights made at a time: the buffer of their unpacked bits stays in the cache.
 _STRETCH = 1 << 17
@@ -111,10 +112,10 @@ def id_for(version: Version, task: str) -> str:
 
 
 def weights_in_use(
-    rung: Rung, held: Mapping[tuple[str, str], Mapping[str, Tensor]], scratch: Scratch | None
-) -> dict[tuple[str, str], Mapping[str, Tensor] | MaskedWeights]:
+    rung: Rung, held: Mapping[tuple[str, str], Stored], scratch: Scratch | None
+) -> dict[tuple[str, str], Stored | MaskedWeights]:
     """The rung's weights by (block, `id_for`), from the versions `held` by (block, version id)."""
-    weights: dict[tuple[str, str], Mapping[str, Tensor] | MaskedWeights] = {}
+    weights: dict[tuple[str, str], Stored | MaskedWeights] = {}
     for block, tasks in rung.versions.items():
         for task, version in tasks.items():
             stored = held[block, version.id]
@@ -122,9 +123,15 @@ def weights_in_use(
             if version.kind == "masked":
                 assert scratch is not None
                 row = version.tasks.index(task)
-                rescaler, base = float(stored[RESCALERS][row]), held[block, rung.bases[block].id]
-                weights[block, id_for(version, task)] = MaskedWeights(stored, base, row, rescaler, scratch)
+                made_of, base = (_plain(held[block, v.id]) for v in (version, rung.bases[block]))
+                rescaler = float(made_of[RESCALERS][row])
+                weights[block, id_for(version, task)] = MaskedWeights(made_of, base, row, rescaler, scratch)
     return weights
+
+
+def _plain(stored: Stored) -> dict[str, Tensor]:
+    """What is not quantised, which is all that masked versions are made of."""
+    return {name: tensor for name, tensor in stored.items() if isinstance(tensor, Tensor)}
 
 
 def _rows_fill_bytes(shape: Sequence[int]) -> bool:

@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from serving.engine.layout import Unit
+from serving.engine.linear import Int8Weight, Stored, linear, linear_into
 from serving.engine.plan import Run
 from serving.engine.reconstruct import MaskedWeights
 
 # (block, version id) -> tensor name -> tensor
-Weights = Mapping[tuple[str, str], Mapping[str, Tensor] | MaskedWeights]
+Weights = Mapping[tuple[str, str], Stored | MaskedWeights]
 Apply = Callable[..., Tensor]
 Into = Callable[..., None]
 
@@ -33,7 +34,8 @@ class Routed(nn.Module):
     """One twin. `apply(input, **parameters)` is what the leaf does; `parameters[name]` is (tensor name, block).
 
     `into(input, out, **parameters)`, where there is one, writes the same into `out`, which is `width` wide.
-    `table` is the name of the tensor in whose rows the leaf looks its input up, if it does just that.
+    `table` is the name of the tensor in whose rows the leaf looks its input up, `matrix` that of the tensor that it
+    multiplies its input by, if it does just that.
     """
 
     def __init__(
@@ -45,9 +47,10 @@ class Routed(nn.Module):
         into: Into | None = None,
         width: int = 0,
         table: str | None = None,
+        matrix: str | None = None,
     ) -> None:
         super().__init__()
-        self.table = table
+        self.table, self.matrix = table, matrix
         self._into, self._width = into, width
         self.unit: Unit = tuple(dict.fromkeys(block for _, block in parameters.values()))
         self._apply_leaf, self._route = apply, route
@@ -81,7 +84,7 @@ class Routed(nn.Module):
                 return version.look_up(self.table, tokens)
         return self._apply_leaf(tokens, **self._tensors(run))
 
-    def _tensors(self, run: Run) -> dict[str, Tensor]:
+    def _tensors(self, run: Run) -> dict[str, Tensor | Int8Weight]:
         versions = [self._route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
         return {name: versions[place][tensor] for name, tensor, place in self._parts}
 
@@ -108,14 +111,8 @@ def twin_of(leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Rout
 
 
 def _linear(leaf: nn.Linear, tensors: Mapping[str, tuple[str, str]], route: Route) -> Routed:
-    return Routed(F.linear, tensors, route, into=_linear_into, width=leaf.out_features)
-
-
-def _linear_into(tokens: Tensor, out: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
-    if bias is None:
-        torch.mm(tokens[0], weight.t(), out=out[0])
-    else:
-        torch.addmm(bias, tokens[0], weight.t(), out=out[0])
+    matrix, _ = tensors["weight"]
+    return Routed(linear, tensors, route, into=linear_into, width=leaf.out_features, matrix=matrix)
 
 
 def _add(tokens: Tensor, bias: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from serving.engine.routed import Route, Routed, twin_of
 class Skeleton:
     """A model without weights. `units[s]` are the units that the leaves of stage s read from; `route` steers them.
 
-    `tables` names the tensors of which leaves only look rows up.
+    `tables` names the tensors of which leaves only look rows up, `matrices` those of linear layers.
     """
 
     family: Family
@@ -28,6 +28,7 @@ class Skeleton:
     route: Route
     units: tuple[tuple[Unit, ...], ...]
     tables: frozenset[str]
+    matrices: frozenset[str]
     max_positions: int
     vocabulary: int
     token_types: int
@@ -59,6 +60,7 @@ def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
         route=route,
         units=_units(model, family),
         tables=frozenset(m.table for m in model.modules() if isinstance(m, Routed) and m.table is not None),
+        matrices=frozenset(m.matrix for m in model.modules() if isinstance(m, Routed) and m.matrix is not None),
         max_positions=family.max_positions(config),
         vocabulary=config.vocab_size,
         token_types=getattr(config, "type_vocab_size", 1),

@@ -1,6 +1,7 @@
 """What goes into the engine and what comes out, as plain data."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from merge_builder.ladder import Rung
 
 Logits = NDArray[np.float32]
+Dtype = Literal["float32", "int8"]  # of the linear layers' weights
 
 
 @dataclass(frozen=True)

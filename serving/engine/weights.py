@@ -1,6 +1,6 @@
 """Reading stored versions and heads into memory: mapped from their files, not copied, where they are float32."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -12,20 +12,27 @@ from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import Ladder, Version
 from merge_builder.ladder.manifest import TensorSpec
 from merge_builder.ladder.masked import masked_specs
+from serving.engine.linear import Stored, quantise
 
-# (block, version id) -> tensor name -> tensor, as it is stored
-Held = Mapping[tuple[str, str], Mapping[str, Tensor]]
+# By (block, version id).
+_PAGE = 4096  # bytes
+Held = Mapping[tuple[str, str], Stored]
 
 
-def load_versions(ladder: Ladder, wanted: Iterable[Version], have: Held, device: str) -> Held:
+def load_versions(
+    ladder: Ladder, wanted: Iterable[Version], have: Held, device: str, quantised: Collection[str] = ()
+) -> Held:
     """The wanted versions; only those that `have` lacks are read.
+
+    The tensors named `quantised` become 8-bit, except of masked versions, whose weights are made anew at every use.
 
     Raises:
         MergeLadderError: a file is missing, unreadable or does not hold what the manifest says.
     """
     specs = {block.name: block.tensors for block in ladder.manifest.blocks}
     return {
-        (v.block, v.id): have.get((v.block, v.id)) or _load_version(ladder.version_path(v), v, specs[v.block], device)
+        (v.block, v.id): have.get((v.block, v.id))
+        or _load_version(ladder.version_path(v), v, specs[v.block], device, quantised)
         for v in wanted
     }
 
@@ -43,18 +50,28 @@ def load_heads(ladder: Ladder, needed: Iterable[str], device: str) -> Mapping[st
     return {task.name: _load(ladder.head_path(task.name), task.head.tensors, device) for task in ladder.manifest.tasks}
 
 
-def count_bytes(stored: Iterable[Mapping[str, Tensor]]) -> int:
+def count_bytes(stored: Iterable[Stored]) -> int:
     """Bytes of the tensors as they are held, which is twice the stored size for 16-bit weights."""
     return sum(tensor.nbytes for tensors in stored for tensor in tensors.values())
 
 
-def _load_version(path: Path, version: Version, specs: Sequence[TensorSpec], device: str) -> dict[str, Tensor]:
+def is_mapped(tensor: Tensor) -> bool:
+    """Whether the tensor lies in a file's pages, which the system may take back and read again.
+
+    safetensors gives such storage on the CPU; what torch allocates can be resized.
+    """
+    return tensor.device.type == "cpu" and not tensor.untyped_storage().resizable()
+
+
+def _load_version(
+    path: Path, version: Version, specs: Sequence[TensorSpec], device: str, quantised: Collection[str]
+) -> Stored:
     match version.kind:
         case "base":
             return _read(path, specs, device)
         case "masked":
             return _read(path, masked_specs(specs, len(version.tasks)), device)
-    return _load(path, specs, device)
+    return {n: quantise(t) if n in quantised else t for n, t in _load(path, specs, device).items()}
 
 
 def _load(path: Path, specs: Iterable[TensorSpec], device: str) -> dict[str, Tensor]:
@@ -72,4 +89,11 @@ def _read(path: Path, specs: Iterable[TensorSpec], device: str) -> dict[str, Ten
         raise MergeLadderError(f"{path} cannot be read: {error}; run `mergeladder verify`") from error
     if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != {spec.name: spec.shape for spec in specs}:
         raise MergeLadderError(f"{path} does not hold the tensors that the manifest says; run `mergeladder verify`")
+    for tensor in filter(is_mapped, tensors.values()):
+        _touch(tensor)
     return tensors
+
+
+def _touch(tensor: Tensor) -> None:
+    """Have all its pages in memory now, and not one after another in the middle of the first batches."""
+    tensor.flatten().view(torch.uint8)[::_PAGE].sum()

@@ -128,3 +128,14 @@ def test_masks_of_other_shapes_are_refused_by_name(make_built) -> None:
     path.write_bytes(ladder.version_path(other).read_bytes())
     with pytest.raises(MergeLadderError, match=f"{path}.*mergeladder verify"):
         load_engine(ladder, rung)
+
+
+def test_masked_versions_stay_as_they_are_where_all_else_is_8_bits(make_built) -> None:
+    ladder = make_built("sublayer", "emr", EVEN)
+    last = rung_at(ladder.manifest, len(ladder.manifest.trace))
+    batch = [Encoded(tuple(range(n, 3 * n)), (0,) * (2 * n), tuple(TASKS)) for n in (3, 9)]
+    exact, output = load_engine(ladder, last).run(batch), load_engine(ladder, last, dtype="int8").run(batch)
+
+    for got, right in zip(output.logits, exact.logits, strict=True):
+        for task in TASKS:
+            np.testing.assert_allclose(got[task], right[task], atol=0.1)

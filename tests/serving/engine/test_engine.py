@@ -81,6 +81,37 @@ def test_16_bit_weights_compute_and_count_as_float32(make_ladder, reference, dty
     assert sum(engine.bytes_loaded.values()) == 2 * engine.rung.size.bytes
 
 
+@pytest.mark.parametrize("granularity", ["sublayer", "tensor"])
+def test_8_bit_matrices_answer_nearly_alike_and_take_a_quarter(make_ladder, granularity: str) -> None:
+    ladder = make_ladder(granularity)
+    batch = _batch(seed=9)
+    last = len(ladder.manifest.rungs) - 1
+    engine = load_engine(ladder, rung_at(ladder.manifest, last), dtype="int8")
+    for index in (0, last // 2, last):
+        rung = rung_at(ladder.manifest, index)
+        engine.swap(rung)
+        exact, output = load_engine(ladder, rung).run(batch), engine.run(batch)
+        pairs = [
+            (values, right[task])
+            for got, right in zip(output.logits, exact.logits, strict=True)
+            for task, values in got.items()
+        ]
+        got, right = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        assert np.linalg.norm(got - right) < 0.15 * np.linalg.norm(right)
+        assert not np.allclose(got, right, atol=1e-5)
+
+    # The last rung has one version of every matrix: 3 layers of 4 * 32 * 32 + 2 * 32 * 48, and the pooler's 32 * 32.
+    weights, outputs = 3 * (4 * 32 * 32 + 2 * 32 * 48) + 32 * 32, 3 * (4 * 32 + 48 + 32) + 32
+    saved = 3 * weights - 12 * outputs
+    assert sum(engine.bytes_loaded.values()) == engine.rung.size.bytes - saved
+
+
+def test_8_bits_are_for_the_cpu(make_ladder) -> None:
+    ladder = make_ladder("layer")
+    with pytest.raises(InputError, match="int8 computes on the CPU alone, not on cuda"):
+        load_engine(ladder, rung_at(ladder.manifest, 0), device="cuda", dtype="int8")
+
+
 def test_fan_out_at_the_last_rung_is_one_pass_and_at_the_first_one_each(make_ladder) -> None:
     ladder = make_ladder("sublayer")
     item = _item(random.Random(0), TASKS, length=10)
