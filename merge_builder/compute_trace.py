@@ -4,9 +4,9 @@ text's rows fork as late as possible.
 Blocks one by one, as the published greedy takes them, leave small ones apart in the first layers; two tasks that share
 nearly all weights then share no work, as rows that have parted never join again. So here a candidate is a *path* too:
 all that is still to be merged, in every block up to some stage, for two tasks to run as one up to there. It is worth
-the bytes that are no longer stored and as much again for every byte that is no longer run twice; a block on its own is
-worth what is no longer stored. The candidate with the smallest distance per byte goes first, the blocks of a path from
-the first stage on.
+the bytes that are no longer stored and `WORK` for every byte that is no longer run twice; a block on its own is worth
+what is no longer stored. The candidate with the smallest distance per byte goes first, the blocks of a path from the
+first stage on.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 
 from merge_builder.linkage import Grouping, Linkage, Priorities, Tasks
 from merge_builder.trace import Merge, join
+
+# Little is enough: a norm has a thousandth of its layer's bytes. With more, early layers merge although they are the
+# least alike, which costs accuracy; with 0 this is the plain trace (docs/results.md has the trade).
+WORK = 0.05
 
 
 def make_compute_trace(
@@ -67,7 +71,7 @@ class _Paths:
     def __init__(self, blocks: Sequence[Grouping], sizes: Sequence[int], stages: Sequence[int], nearest: float) -> None:
         self._blocks, self._sizes, self._stages, self._nearest = blocks, sizes, stages, nearest
         tasks, count = len(blocks[0].label), max(stages) + 1
-        work = np.bincount(stages, sizes, count)
+        work = WORK * np.bincount(stages, sizes, count)
         work[0] = 0  # embeddings are looked up
         self._work = work[:, None, None]
         # Of each stage [stage, task, task]: the distance times bytes, and the bytes, of what parts two tasks there.
