@@ -63,7 +63,8 @@ def _policy(outcome: Outcome, simulation: Simulation) -> dict[str, Any]:
 def group_table(simulation: Simulation) -> Table:
     """A row a group of nodes: its memory for weights, its speed, and the rung that each policy gives it."""
     outcomes = list(simulation.outcomes.values())
-    table = Table("nodes", box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("nodes", no_wrap=True)
     for column in ("count", "for weights", "speed, T4s", *simulation.outcomes):
         table.add_column(column, justify="right")
     for number, kind in enumerate(outcomes[0].plan.kinds):
@@ -76,9 +77,10 @@ def group_table(simulation: Simulation) -> Table:
 def policy_table(simulation: Simulation) -> Table:
     """A row a figure and a column a policy."""
     outcomes = list(simulation.outcomes.values())
-    table = Table("of a day", *simulation.outcomes, box=None, header_style="bold", pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("of a day", no_wrap=True)
+    for name in simulation.outcomes:
+        table.add_column(name, justify="right")
     rows = {
         "GPUs that serve": [f"{outcome.serving_gpus:.0f} of {outcome.gpus:.0f}" for outcome in outcomes],
         "capacity, requests/s": [f"{outcome.capacity(simulation.load):.0f}" for outcome in outcomes],
@@ -89,7 +91,7 @@ def policy_table(simulation: Simulation) -> Table:
         "right answers in time/s": [f"{outcome.day.right.mean():.0f}" for outcome in outcomes],
         "accuracy, % of experts'": [_percent(_ratio(o.day.right.sum(), o.day.experts.sum())) for o in outcomes],
         "mean wait in a queue": [f"{1000 * outcome.day.wait_seconds:.0f} ms" for outcome in outcomes],
-        f"GPUs for {100 * simulation.load.target:g} % in time at the peak": [
+        f"GPUs for {100 * simulation.load.target:g} % in time at peak": [
             _count(outcome.needed_gpus) for outcome in outcomes
         ],
         "  of these serve": [_count(outcome.needed_serving_gpus) for outcome in outcomes],
