@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from merge_builder.evaluation import Row, Runner
 from merge_builder.ladder import Ladder, RungSize, rung_at
 from serving.engine.engine import load_engine
-from serving.engine.types import Encoded
+from serving.engine.types import Dtype, Encoded
 
 BATCH_TOKENS = 4096
 
 
-def engine_runner(ladder: Ladder, device: str = "cpu") -> Runner:
+def engine_runner(ladder: Ladder, device: str = "cpu", dtype: Dtype = "float32") -> Runner:
     """A runner over `ladder`: a rung, a task and its rows in; float32 logits of shape (rows, labels) out."""
-    engine = load_engine(ladder, rung_at(ladder.manifest, len(ladder.manifest.rungs) - 1), device=device)
+    smallest = rung_at(ladder.manifest, len(ladder.manifest.rungs) - 1)
+    engine = load_engine(ladder, smallest, device=device, dtype=dtype)
 
     def run(rung: RungSize, task: str, rows: Sequence[Row]) -> NDArray[np.float32]:
         if engine.rung.size != rung:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,6 +22,10 @@ def evaluate(
     json_out: Annotated[
         str | None, typer.Option("--json", metavar="OUT.json", help="Write the scores there as JSON; - is stdout.")
     ] = None,
+    dtype: Annotated[
+        Literal["float32", "int8"],
+        typer.Option(help="Of the weights that linear layers compute with; int8 is for the CPU."),
+    ] = "float32",
 ) -> None:
     """Score every task at some rungs, relative to the experts, and keep the scores in the ladder.
 
@@ -30,6 +34,8 @@ def evaluate(
     \b
       tasks:
         sst2: sst2.jsonl        # lines {"text": "...", "text_pair": "..." (optional), "label": "..."}
+
+    Scores of int8 are kept beside those of float32, and told relative to the experts in float32.
 
     What was scored before is not run again, and an interrupted evaluation goes on when run again.
     """
@@ -40,21 +46,26 @@ def evaluate(
     from merge_builder.evaluation import evaluate as score_rungs
     from merge_builder.evaluation import evaluation_document, load_data, rungs_to_evaluate, summarise
     from merge_builder.ladder import open_ladder
+    from merge_builder.ladder.manifest import Score
 
     opened = open_ladder(ladder)
     rows = load_data(data, opened)
     chosen = rungs_to_evaluate(opened.manifest, None if rungs is None else rungs.split(","))
+    measure: list[Score] = []
     try:
         with progress_bars(console) as progress:
-            scores = score_rungs(opened, chosen, rows, engine_runner(opened), progress)
+            runner = engine_runner(opened, dtype=dtype)
+            scores = score_rungs(opened, chosen, rows, runner, progress, dtype)
+            if dtype != "float32":
+                measure = score_rungs(opened, opened.manifest.rungs[:1], rows, engine_runner(opened), progress)
     except KeyboardInterrupt:
         say("stopped: the scores so far are kept; run it again to go on")
         raise typer.Exit(1) from None
-    for table in score_tables(summarise(opened.manifest, scores), console.width):
+    for table in score_tables(summarise(opened.manifest, scores, measure), console.width):
         console.print(table)
         console.print()
     if json_out == "-":
-        print_document(evaluation_document(opened, scores))
+        print_document(evaluation_document(opened, scores, dtype, measure))
     elif json_out is not None:
-        document = json.dumps(evaluation_document(opened, scores), indent=2)
+        document = json.dumps(evaluation_document(opened, scores, dtype, measure), indent=2)
         write_atomic(Path(json_out), document.encode() + b"\n")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from merge_builder.progress import Progress, silent
 Runner = Callable[[RungSize, str, Sequence[Row]], NDArray[np.float32]]
 # What determines a score: the task, the versions that serve it, and the rows.
 Key = tuple[str, tuple[str, ...], str]
+Dtype = Literal["float32", "int8"]  # of the weights that a runner computes with
+_FIELDS: dict[Dtype, str] = {"float32": "scores", "int8": "int8_scores"}  # of the manifest
 
 
 def evaluate(
@@ -29,16 +32,18 @@ def evaluate(
     data: Mapping[str, TaskData],
     runner: Runner,
     progress: Progress = silent,
+    dtype: Dtype = "float32",
 ) -> list[Score]:
     """A score for every rung and task, in that order; each is in the ladder's manifest as soon as it is known.
 
     What the ladder's scores tell already, or another rung that serves a task with the same versions, is not run again.
+    `dtype` is that of the weights that the runner computes with; the scores of each are kept apart.
 
     Raises:
         MergeLadderError: the ladder was built anew meanwhile.
     """
     key_of = _keys(ladder.manifest)
-    known = {key_of(score.rung, score.task, score.data_sha256): score for score in ladder.manifest.scores}
+    known = {key_of(score.rung, score.task, score.data_sha256): score for score in _known(ladder.manifest, dtype)}
     wanted = [(rung, task, key_of(rung.index, task, rows.sha256)) for rung in rungs for task, rows in data.items()]
     fresh = {key: len(data[task].rows) for _, task, key in wanted if key not in known}
     total, done, scores = sum(fresh.values()), 0, []
@@ -50,13 +55,13 @@ def evaluate(
             done += fresh[key]
         scores.append(known[key].model_copy(update={"rung": rung.index}))
         if ran:
-            write_scores(ladder, scores)
-    write_scores(ladder, scores)
+            write_scores(ladder, scores, dtype)
+    write_scores(ladder, scores, dtype)
     progress("evaluating", total, total, "rows")
     return scores
 
 
-def write_scores(ladder: Ladder, scores: Sequence[Score]) -> Ladder:
+def write_scores(ladder: Ladder, scores: Sequence[Score], dtype: Dtype = "float32") -> Ladder:
     """Write `scores` into the manifest as it is on disk now, replacing those of the same rung and task.
 
     Raises:
@@ -65,12 +70,17 @@ def write_scores(ladder: Ladder, scores: Sequence[Score]) -> Ladder:
     current = open_ladder(ladder.root).manifest
     if current.revision != ladder.manifest.revision:
         raise MergeLadderError(f"{ladder.root} was built anew while it was evaluated: evaluate it again")
-    merged = {(score.rung, score.task): score for score in (*current.scores, *scores)}
-    manifest = current.model_copy(update={"scores": tuple(merged[key] for key in sorted(merged))})
+    merged = {(score.rung, score.task): score for score in (*_known(current, dtype), *scores)}
+    manifest = current.model_copy(update={_FIELDS[dtype]: tuple(merged[key] for key in sorted(merged))})
     if manifest != current:
         manifest = write_manifest(ladder.root, manifest)
         refresh_card(ladder.root, current, manifest)
     return Ladder(ladder.root, manifest)
+
+
+def _known(manifest: Manifest, dtype: Dtype) -> tuple[Score, ...]:
+    known: tuple[Score, ...] = getattr(manifest, _FIELDS[dtype])
+    return known
 
 
 def _keys(manifest: Manifest) -> Callable[[int, str, str], Key]:

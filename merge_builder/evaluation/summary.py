@@ -44,18 +44,22 @@ class RungSummary:
         return self.tasks[self.worst_task]
 
 
-def summarise(manifest: Manifest, scores: Sequence[Score] | None = None) -> list[RungSummary]:
+def summarise(
+    manifest: Manifest, scores: Sequence[Score] | None = None, measure: Sequence[Score] = ()
+) -> list[RungSummary]:
     """The rungs that `scores` (by default all that the manifest holds) can judge, from the smallest to the largest.
 
     Those are the rungs with a score for every task that rung 0 has one for, on the same rows: a mean over fewer tasks,
-    or over older rows, could not be compared with the others. Empty where rung 0 was not evaluated.
+    or over older rows, could not be compared with the others. Empty where rung 0 was not evaluated. `measure` holds the
+    scores of rung 0 to normalise to where `scores` are not measured by their own: int8 by the experts in float32.
 
     Raises:
         InputError: an expert gets no row right, so nothing can be normalised to it.
         MergeLadderError: a score's row-by-row results are broken.
     """
     found = {(score.rung, score.task): score for score in (manifest.scores if scores is None else scores)}
-    experts = {task.name: found[0, task.name] for task in manifest.tasks if (0, task.name) in found}
+    first = {score.task: score for score in (measure or found.values()) if score.rung == 0}
+    experts = {task.name: first[task.name] for task in manifest.tasks if task.name in first}
     for task, score in experts.items():
         if score.accuracy == 0:
             raise InputError(

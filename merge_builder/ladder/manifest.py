@@ -12,6 +12,10 @@ Kind = Literal["expert", "merged", "base", "masked"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _empty(scores: tuple[Any, ...]) -> bool:
+    return not scores
+
+
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -141,7 +145,11 @@ class Score(_Closed):
 
 
 class Manifest(_Closed):
-    """The whole of `ladder.json`; `checksum` is the sha256 of all else in it, put there when it is written."""
+    """The whole of `ladder.json`; `checksum` is the sha256 of all else in it, put there when it is written.
+
+    `scores` are of the weights as they are, `int8_scores` of an engine that computes with 8-bit ones; without any, the
+    file is as it was before there were such.
+    """
 
     format_version: Literal[1] = 1
     revision: str
@@ -155,5 +163,6 @@ class Manifest(_Closed):
     versions: tuple[Version, ...]
     rungs: tuple[RungSize, ...]
     scores: tuple[Score, ...] = ()
+    int8_scores: tuple[Score, ...] = Field(default=(), exclude_if=_empty)
     provenance: Provenance
     checksum: Sha256 | None = None

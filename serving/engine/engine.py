@@ -78,7 +78,9 @@ class Engine:
         loaded = self._loaded
         tensors = [t for own in (*loaded.held.values(), *self._heads.values()) for t in own.values()]
         scratch = loaded.scratch.nbytes if loaded.scratch else 0
-        return scratch + sum(tensor.nbytes for tensor in tensors if not is_mapped(tensor))
+        return scratch + sum(
+            tensor.nbytes for tensor in tensors if not (isinstance(tensor, Tensor) and is_mapped(tensor))
+        )
 
     def max_length(self, task: str) -> int:
         """The most tokens of one input of the task, special tokens included.

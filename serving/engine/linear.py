@@ -1,8 +1,8 @@
 """Linear layers, with float32 weights or, on the CPU, 8-bit ones: dynamic quantisation as in arXiv:1712.05877.
 
 8-bit weights are quantised once, when a version is loaded: symmetric, a scale for each output. Activations are
-quantised at every call, with one scale for all of its tokens, so an answer depends a little on its company in the batch; sums are
-32-bit. torch picks the kernels (FBGEMM, or oneDNN where the processor has VNNI).
+quantised at every call, with one scale for all of its tokens, so an answer depends a little on its company in the
+batch; sums are 32-bit. torch picks the kernels (FBGEMM, or oneDNN where the processor has VNNI).
 """
 
 import warnings

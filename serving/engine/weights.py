@@ -12,7 +12,7 @@ from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import Ladder, Version
 from merge_builder.ladder.manifest import TensorSpec
 from merge_builder.ladder.masked import masked_specs
-from serving.engine.linear import Stored, quantise
+from serving.engine.linear import Int8Weight, Stored, quantise
 
 # By (block, version id).
 _PAGE = 4096  # bytes
@@ -55,11 +55,13 @@ def count_bytes(stored: Iterable[Stored]) -> int:
     return sum(tensor.nbytes for tensors in stored for tensor in tensors.values())
 
 
-def is_mapped(tensor: Tensor) -> bool:
+def is_mapped(tensor: Tensor | Int8Weight) -> bool:
     """Whether the tensor lies in a file's pages, which the system may take back and read again.
 
     safetensors gives such storage on the CPU; what torch allocates can be resized.
     """
+    if isinstance(tensor, Int8Weight):
+        return False
     return tensor.device.type == "cpu" and not tensor.untyped_storage().resizable()
 
 

@@ -53,6 +53,17 @@ def test_the_experts_score_as_transformers_says_and_all_is_kept(mergeladder, own
     assert [score.model_dump(mode="json", exclude={"right"}) for score in kept] == document["scores"]
 
 
+def test_8_bit_weights_are_scored_beside_and_told_by_the_experts_as_they_are(mergeladder, own, data):
+    told = mergeladder("evaluate", own.root, "--data", data, "--rungs", "1", "--dtype", "int8", "--json", "-")
+    kept = open_ladder(own.root).manifest
+    assert told.document["dtype"] == "int8"
+    assert [s.model_dump(mode="json", exclude={"right"}) for s in kept.int8_scores] == told.document["scores"]
+    assert {score.rung for score in kept.int8_scores} == {0, len(own.manifest.rungs) - 1}
+    assert [score.accuracy for score in kept.scores] == [0.75] * 3  # the experts', in float32
+    experts = {score.task: score.accuracy for score in kept.int8_scores if score.rung == 0}
+    assert told.document["summary"][-1]["mean"] == pytest.approx(np.mean([a / 0.75 for a in experts.values()]))
+
+
 def test_people_see_tasks_by_rungs_and_json_goes_to_stdout(mergeladder, own, data):
     told = mergeladder("evaluate", own.root, "--data", data, "--rungs", "1", "--json", "-")
     assert told.document["ladder"] == "ladder"
@@ -69,7 +80,7 @@ def test_all_sizes_are_the_default_and_what_is_known_is_not_run_again(mergeladde
     first = mergeladder("evaluate", own.root, "--data", data, "--json", "-").document
     ratios = [rung["ratio"] for rung in first["summary"]]
     assert (ratios[0], ratios[-1], len(ratios)) == (1.0, 3.0, 5)
-    monkeypatch.setattr(deploy.runner, "engine_runner", lambda _: _forbidden)
+    monkeypatch.setattr(deploy.runner, "engine_runner", lambda *_, **__: _forbidden)
     assert mergeladder("evaluate", own.root, "--data", data, "--json", "-").document == first
 
 
@@ -81,8 +92,8 @@ def test_ctrl_c_keeps_what_is_done(mergeladder, own, data, monkeypatch):
     real = deploy.runner.engine_runner
     calls: list[tuple[int, str]] = []
 
-    def interrupted(ladder: Ladder) -> Runner:
-        run = real(ladder)
+    def interrupted(ladder: Ladder, **options: str) -> Runner:
+        run = real(ladder, **options)
 
         def once(rung: RungSize, task: str, rows: Sequence[Row]) -> np.ndarray:
             if calls:

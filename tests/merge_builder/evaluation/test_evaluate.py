@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from merge_builder.errors import MergeLadderError
-from merge_builder.evaluation import Row, evaluate, write_scores
+from merge_builder.evaluation import Row, evaluate, summarise, write_scores
 from merge_builder.evaluation.bitmap import unpack
 from merge_builder.evaluation.data import TaskData
 from merge_builder.ladder import RungSize, open_ladder, rung_at, select
+from merge_builder.ladder.store import MANIFEST
+from merge_builder.verify import verify
 
 ROWS = tuple(Row(text=str(i), label=f"label-{i % 2}") for i in range(10))
 
@@ -43,6 +45,26 @@ def test_scores_are_kept_and_only_what_changed_runs_again(make_ladder) -> None:
     assert len(runner.calls) == 4
     evaluate(again, rungs, data("b", digest="1" * 64), runner)
     assert len(runner.calls) == 6
+
+
+def test_scores_of_8_bit_weights_are_kept_apart(make_ladder, make_score) -> None:
+    ladder = make_ladder()
+    rungs, runner = [select(ladder.manifest, "1"), select(ladder.manifest, "#0")], CountingRunner()
+    plain = evaluate(ladder, rungs[1:], data("a"), runner)
+    before = (ladder.root / MANIFEST).read_bytes()
+    assert b"int8" not in before  # what programs of before wrote, and verify knows the bytes of
+    eight = evaluate(open_ladder(ladder.root), rungs, data("a"), runner, dtype="int8")
+    again = open_ladder(ladder.root)
+
+    assert len(runner.calls) == 3
+    assert (list(again.manifest.scores), len(again.manifest.int8_scores)) == (plain, 2)
+    assert sorted(again.manifest.int8_scores, key=str) == sorted(eight, key=str)
+    assert evaluate(again, rungs, data("a"), runner, dtype="int8") == eight
+    assert len(runner.calls) == 3
+    assert verify(again) == []
+    half = make_score(0, "a", "10")
+    assert [rung.mean for rung in summarise(again.manifest, [make_score(0, "a", "11")])] == [1.0]
+    assert [rung.mean for rung in summarise(again.manifest, [half], [make_score(0, "a", "11")])] == [0.5]
 
 
 def test_every_row_is_told_right_or_wrong(make_ladder) -> None:
