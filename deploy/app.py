@@ -26,11 +26,12 @@ from deploy.attempt import Attempt, node_folder
 from deploy.autoscale import LOAD, load_of
 from deploy.fleet import RayFleet
 from deploy.http_server import Address, HttpServer, start_server
-from deploy.memory import probe_memory
+from deploy.memory import free_for_weights
 from deploy.node import Node, Place
 from deploy.sizing import Sizing
 from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
+from deploy.workspace import measure_workspace
 from merge_builder.ladder import BudgetTooSmall, open_ladder, rung_at
 from serving.errors import ChangeUnderWay, RequestError
 from serving.fleet import Asked, Begun, NodeStatus
@@ -130,12 +131,12 @@ class LadderServer:
         """How it is."""
         return self.node.status()
 
-    def check_change(self, asked: Asked, where: str) -> bool | RequestError | ChangeUnderWay:
+    async def check_change(self, asked: Asked, where: str) -> bool | RequestError | ChangeUnderWay:
         """Whether this replica is meant, or why it cannot do what is asked; nothing changes."""
         if not self.node.place.is_meant(where):
             return False
         try:
-            self.node.check(asked)
+            await self.node.check(asked)
         except (RequestError, ChangeUnderWay) as error:
             return error  # raised, Ray would wrap it
         return True
@@ -164,23 +165,26 @@ class LadderServer:
 
 def _node(args: AppArgs, name: str, folder: Path) -> Node:
     from serving.engine.engine import load_engine
-    from serving.service import Choice, Service
+    from serving.service import MAX_BATCH_TOKENS, Choice, Service
 
     opened, device = open_ladder(args.ladder), _device(args.device)
-    free = probe_memory(device)  # before anything of the ladder is loaded
     smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
     engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device)
-    service = Service(engine, Choice(budget=None, reason="starting at the smallest rung"))
-    context = ray.get_runtime_context()
-    place = Place(
-        replica=name,
-        node=context.get_node_id()[:12],
-        group=context.get_node_labels().get(GROUP_LABEL),
-        device=device,
-        address="",  # known once it listens
+    context, gpus = ray.get_runtime_context(), "-".join(map(str, ray.get_gpu_ids()))
+    return Node(
+        Service(engine, Choice(budget=None, reason="starting at the smallest rung")),
+        Place(
+            replica=name,
+            node=context.get_node_id()[:12],
+            group=context.get_node_labels().get(GROUP_LABEL),
+            device=device,
+            address="",  # known once it listens
+        ),
+        Attempt(folder, gpus or "cpu"),
+        memory=lambda: free_for_weights(device, engine.bytes_private),
+        workspace=lambda: measure_workspace(engine, MAX_BATCH_TOKENS),
+        expansion=sum(engine.bytes_loaded.values()) / smallest.bytes,
     )
-    gpus = "-".join(map(str, ray.get_gpu_ids()))
-    return Node(service, place, lambda: free, workspace=0, attempt=Attempt(folder, gpus or "cpu"))
 
 
 def _device(asked: str) -> str:

@@ -3,7 +3,8 @@
     probe_memory("cpu")     Memory(free=..., source="the cgroup's limit (memory.max)")
 
 CPU: the tightest cgroup limit above this process (v2 or v1) less what cannot be reclaimed there, or the machine's
-available memory, whichever is less. CUDA: free memory once the context exists.
+available memory, whichever is less. Cached files can be reclaimed; weights that are mapped from their files are such.
+CUDA: free memory once the context exists.
 """
 
 from collections.abc import Iterator
@@ -24,6 +25,12 @@ class Memory:
 def probe_memory(device: str) -> Memory:
     """What is free on `device` ("cpu", "cuda", "cuda:1")."""
     return _cuda_memory(device) if device.startswith("cuda") else cpu_memory(Path("/proc"), Path("/sys/fs/cgroup"))
+
+
+def free_for_weights(device: str, held: int) -> Memory:
+    """What is free on `device`, and the `held` bytes of weights that would be free without them."""
+    memory = probe_memory(device)
+    return Memory(memory.free + held, memory.source)
 
 
 def cpu_memory(proc: Path, cgroups: Path) -> Memory:
@@ -59,13 +66,13 @@ def _cgroup_memory(proc: Path, cgroups: Path) -> Iterator[Memory]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if not controllers:
-            yield from _limits(cgroups, path, "memory.max", "memory.current", "inactive_file")
+            yield from _limits(cgroups, path, "memory.max", "memory.current", "")
         elif "memory" in controllers.split(","):
             root = cgroups / "memory"
-            yield from _limits(root, path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            yield from _limits(root, path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
 
 
-def _limits(root: Path, path: str, limit_name: str, usage_name: str, reclaimable: str) -> Iterator[Memory]:
+def _limits(root: Path, path: str, limit_name: str, usage_name: str, prefix: str) -> Iterator[Memory]:
     # In a container the path may be the host's, of which nothing is mounted here but the root: missing folders are
     # passed over on the way up.
     inner = root / path.lstrip("/")
@@ -79,5 +86,6 @@ def _limits(root: Path, path: str, limit_name: str, usage_name: str, reclaimable
         except OSError:
             continue
         if limit != "max" and int(limit) < UNLIMITED:
-            used = usage - int(statistics.get(reclaimable, 0))
+            cached = sum(int(statistics.get(f"{prefix}{kind}_file", 0)) for kind in ("inactive", "active"))
+            used = usage - cached
             yield Memory(max(0, int(limit) - used), f"the cgroup's limit ({limit_name})")

@@ -43,19 +43,32 @@ class Place:
 class Node:
     """A replica's service and its rung. `out` says why it holds none; then it is not to be asked.
 
-    `memory` tells what is free now for weights, `workspace` the bytes that the largest batch needs beside them, and
-    `attempt` keeps what a replica before this one died of.
+    `memory` tells what is free now for weights, those that are held included, and `workspace` measures, once it is
+    wanted, the bytes that the largest batch needs beside them. `attempt` keeps what a replica before this one died of.
     """
 
     def __init__(
-        self, service: Service, place: Place, memory: Callable[[], Memory], workspace: int, attempt: Attempt
+        self,
+        service: Service,
+        place: Place,
+        attempt: Attempt,
+        *,
+        memory: Callable[[], Memory],
+        workspace: Callable[[], int],
+        expansion: float = 1.0,
     ) -> None:
         self.service, self.place, self.attempt = service, place, attempt
-        self._memory, self._workspace = memory, workspace
+        self._memory, self._measure, self._expansion = memory, workspace, expansion
+        self._workspace: int | None = None
         self._changer = RungChanger(service)
         self._sizing = Sizing()
         self._noting: asyncio.Task[None] | None = None
         self.out: str | None = None
+
+    async def measure(self, sizing: Sizing) -> None:
+        """Have what `decide` needs; where memory decides, a batch is run for it, once."""
+        if needs_memory(sizing) and self._workspace is None:
+            self._workspace = await asyncio.to_thread(self._measure)
 
     def decide(self, sizing: Sizing) -> Decision:
         """The rung that `sizing` means here and now; a smaller one where a replica before died of that.
@@ -64,7 +77,7 @@ class Node:
             InputError: as `deploy.sizing.decide`.
         """
         manifest = self.service.manifest
-        decision = decide(manifest, sizing, self._memory(), self._workspace)
+        decision = decide(manifest, sizing, self._memory(), self._workspace or 0, self._expansion)
         largest = self.attempt.largest_now(manifest)
         if largest is None or largest.bytes >= decision.rung.bytes:
             return decision
@@ -77,6 +90,7 @@ class Node:
         Raises:
             InputError: `sizing` is wrong, wherever it is tried.
         """
+        await self.measure(sizing)
         await self.changed()
         try:
             decision = self.decide(sizing)
@@ -88,16 +102,18 @@ class Node:
         self._begin(decision)
         await self.changed()
 
-    def check(self, asked: Asked) -> None:
+    async def check(self, asked: Asked) -> None:
         """Refuse what `begin` could not do.
 
         Raises:
             RungDoesNotFit: the rung, or any, does not fit here, or there is none of that name.
             ChangeUnderWay: another change has not ended.
         """
+        sizing = Sizing(budget=asked.budget, rung=asked.rung)
+        await self.measure(sizing)
         self._changer.check_free()
         try:
-            self.decide(Sizing(budget=asked.budget, rung=asked.rung))
+            self.decide(sizing)
         except InputError as error:
             raise RungDoesNotFit(f"node {self.place.node}: {error}", "rung" if asked.rung else "budget") from error
 

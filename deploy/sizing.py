@@ -31,18 +31,19 @@ class Sizing(BaseModel):
 
 @dataclass(frozen=True)
 class Decision:
-    """The rung to serve, the bytes that it had to fit into (None where a rung was named) and the reason."""
+    """The rung to serve, the stored bytes that it had to fit into (None where a rung was named) and the reason."""
 
     rung: RungSize
     budget: int | None
     reason: str
 
 
-def decide(manifest: Manifest, sizing: Sizing, memory: Memory, workspace: int = 0) -> Decision:
+def decide(manifest: Manifest, sizing: Sizing, memory: Memory, workspace: int = 0, expansion: float = 1.0) -> Decision:
     """The largest rung that `sizing` allows, or else a share of what is free in `memory`, less the `workspace`.
 
     `workspace` is what the largest batch needs beside the weights, in bytes; a budget stated in bytes is for the
-    weights alone.
+    weights alone. `expansion` is how many times their stored bytes weights take on the device: 2 for 16-bit weights
+    where they compute in 32 bits.
 
     Raises:
         InputError: budget and rung are both given, one of them cannot be read, or no rung fits; then the message
@@ -56,8 +57,9 @@ def decide(manifest: Manifest, sizing: Sizing, memory: Memory, workspace: int = 
     share = FRACTION if sizing.budget is None else _share(sizing.budget)
     if share is None:
         assert sizing.budget is not None
-        return _within(manifest, parse_bytes(sizing.budget), "the stated budget")
-    return _within(manifest, int(memory.free * share) - workspace, f"a budget by {memory.source} (x {share:g})")
+        return _within(manifest, parse_bytes(sizing.budget), "the stated budget", expansion)
+    budget = int(memory.free * share) - workspace
+    return _within(manifest, budget, f"a budget by {memory.source} (x {share:g})", expansion)
 
 
 def needs_memory(sizing: Sizing) -> bool:
@@ -70,9 +72,11 @@ def _share(budget: str) -> float | None:
     return float(budget) if re.fullmatch(r"0?\.\d*[1-9]\d*|1\.0+", budget.strip()) else None
 
 
-def _within(manifest: Manifest, budget: int, source: str) -> Decision:
-    rung = choose(manifest, max(budget, 0))
-    return Decision(rung, budget, f"{_name(rung)}: the largest within {source} of {format_bytes(budget)}")
+def _within(manifest: Manifest, budget: int, source: str, expansion: float) -> Decision:
+    stored = max(int(budget / expansion), 0)
+    rung = choose(manifest, stored)
+    grown = "" if expansion == 1.0 else f"; weights take {expansion:.2g} times their stored bytes here"
+    return Decision(rung, stored, f"{_name(rung)}: the largest within {source} of {format_bytes(budget)}{grown}")
 
 
 def _name(rung: RungSize) -> str:

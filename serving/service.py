@@ -32,6 +32,7 @@ from serving.streaming import in_order
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
 
+MAX_BATCH_TOKENS = 4096
 _LONGEST_NAME = 200
 _STREAM_CHUNK = 32  # inputs that are tokenised at once
 
@@ -67,7 +68,7 @@ class Service:
         engine: "Engine",
         choice: Choice,
         *,
-        max_batch_tokens: int = 4096,
+        max_batch_tokens: int = MAX_BATCH_TOKENS,
         max_queued_tokens: int = 65536,
         max_inputs: int = 1024,
         max_request_tokens: int = 32768,

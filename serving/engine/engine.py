@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder, Rung
 from serving.engine.allocator import keep_freed_memory, release_freed_memory
-from serving.engine.forward import forward
+from serving.engine.forward import forward, to_device
 from serving.engine.layout import StageLayout, lay_out
 from serving.engine.plan import StagePlan, plan_batch
 from serving.engine.reconstruct import Scratch, id_for, weights_in_use
@@ -149,7 +150,7 @@ class Engine:
             for task in row.tasks:
                 rows_of.setdefault(task, []).append(number)
         scores = [
-            self._skeleton.family.head(self._heads[task], features[torch.tensor(rows, device=features.device)])
+            self._skeleton.family.head(self._heads[task], features[to_device(features.device, np.array(rows))])
             for task, rows in rows_of.items()
         ]
         flat = torch.cat([score.flatten() for score in scores]).cpu()

@@ -23,11 +23,12 @@ def group(folder: Path, names: tuple[str, str, str], limit: str, used: int, recl
     folder.mkdir(parents=True, exist_ok=True)
     (folder / names[0]).write_text(f"{limit}\n")
     (folder / names[1]).write_text(f"{used}\n")
-    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {reclaimable}\n")
+    inactive, active = reclaimable // 4, reclaimable - reclaimable // 4
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]}inactive_file {inactive}\n{names[2]}active_file {active}\n")
 
 
-V2 = ("memory.max", "memory.current", "inactive_file")
-V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+V2 = ("memory.max", "memory.current", "")
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
 
 
 def test_without_a_cgroup_limit_the_machine_decides(roots):

@@ -1,0 +1,52 @@
+"""What a batch needs beside the weights: measured, by running the largest one that the batcher forms."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from serving.engine.engine import Engine
+    from serving.engine.types import Encoded
+
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_STATUS = Path("/proc/self/status")
+
+
+def measure_workspace(engine: "Engine", tokens: int) -> int:
+    """The bytes that a batch of `tokens` tokens, all of one task's longest texts, takes at its peak. Blocking.
+
+    On CUDA those of torch's allocator; on the CPU the growth of the process's resident set.
+    """
+    from serving.engine.types import Encoded
+
+    task = engine.ladder.manifest.tasks[0].name
+    length = min(engine.max_length(task), tokens)
+    text = Encoded((0,) * length, (0,) * length, (task,))
+    batch = [text] * max(1, tokens // length)
+    if engine.device.startswith("cuda"):
+        return _cuda_peak(engine, batch)
+    engine.run([text])  # what is touched once, and is no workspace, is touched now
+    before = _status("VmRSS")
+    _forget_peak()
+    engine.run(batch)
+    return max(0, _status("VmHWM") - before)
+
+
+def _cuda_peak(engine: "Engine", batch: list["Encoded"]) -> int:
+    import torch
+
+    torch.cuda.reset_peak_memory_stats(engine.device)
+    before = torch.cuda.memory_allocated(engine.device)
+    engine.run(batch)
+    return int(torch.cuda.max_memory_allocated(engine.device)) - int(before)
+
+
+def _forget_peak() -> None:
+    try:
+        _CLEAR_REFS.write_text("5")
+    except OSError:  # not allowed in this container: the peak of the whole life, which is more, is taken instead
+        return
+
+
+def _status(name: str) -> int:
+    (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) * 1024
