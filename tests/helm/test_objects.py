@@ -2,6 +2,7 @@
 
 import copy
 from collections import defaultdict
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,29 @@ from .charts import EXAMPLES, Object, one_object, pod_templates, skip_without
 from .conftest import rendered
 from .schemas import RAYSERVICE_CRD, VERSIONS, errors, kubernetes, rayservice
 
+GROUP = {"rayStartParams", "template", "labels", "resources"}
+KNOWN = {
+    "RayService": {
+        "": {"excludeHeadPodFromServeSvc", "upgradeStrategy", "serveConfigV2", "rayClusterConfig"},
+        "upgradeStrategy": {"type"},
+        "rayClusterConfig": {"rayVersion", "authOptions", "gcsFaultToleranceOptions", "enableInTreeAutoscaling"}
+        | {"autoscalerOptions", "headGroupSpec", "workerGroupSpecs"},
+        "rayClusterConfig.authOptions": {"mode"},
+        "rayClusterConfig.gcsFaultToleranceOptions": {"redisAddress", "redisPassword"},
+        "rayClusterConfig.autoscalerOptions": {"version", "securityContext", "env", "volumeMounts"},
+        "rayClusterConfig.headGroupSpec": GROUP,
+        "rayClusterConfig.workerGroupSpecs": GROUP | {"groupName", "replicas", "minReplicas", "maxReplicas"},
+    },
+    "PodMonitor": {
+        "": {"selector", "podTargetLabels", "podMetricsEndpoints"},
+        "podMetricsEndpoints": {"port", "path", "interval"},
+    },
+    "HTTPRoute": {
+        "": {"parentRefs", "hostnames", "rules"},
+        "rules": {"backendRefs"},
+        "rules.backendRefs": {"name", "port"},
+    },
+}
 CUSTOM = {"RayService", "PodMonitor", "HTTPRoute"}
 with_schemas = skip_without("kubernetes-schemas")
 with_crd = pytest.mark.skipif(not RAYSERVICE_CRD.exists(), reason="KubeRay's CustomResourceDefinition is not here")
@@ -53,6 +77,23 @@ def test_the_rayservice_check_finds_what_is_misspelt() -> None:
     service["spec"]["rayClusterConfig"]["rayVersion"] = 2.6
 
     assert len(list(errors(rayservice(), service))) == 4  # one key is missing as well
+
+
+def test_other_objects_have_only_keys_that_their_kinds_know(objects: list[Object]) -> None:
+    """By KubeRay 1.7, prometheus-operator 0.80 and Gateway API 1.0: what holds where no definition is at hand."""
+    for found in objects:
+        assert set(found) <= {"apiVersion", "kind", "metadata", "spec", "automountServiceAccountToken"}
+        for place, keys in KNOWN.get(found["kind"], {}).items():
+            for part in _at(found["spec"], place.split(".")):
+                assert set(part) <= keys, (found["kind"], place)
+
+
+def _at(node: Any, path: list[str]) -> list[Any]:
+    if isinstance(node, list):
+        return [found for item in node for found in _at(item, path)]
+    if path and path[0]:
+        return _at(node[path[0]], path[1:]) if path[0] in node else []
+    return [node]
 
 
 def test_a_pod_monitor_scrapes_ports_that_the_pods_have(objects: list[Object]) -> None:

@@ -10,8 +10,6 @@ from deploy.app import DRAIN_SECONDS
 
 from .charts import Object, one_object, pod_templates
 
-LADDERS = {"name": "ladders", "mountPath": "/ladders"}
-
 
 def containers(pod: Object) -> list[Object]:
     return [*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]]
@@ -93,9 +91,9 @@ def test_every_selector_finds_its_pods(objects: list[Object]) -> None:
     ("source", "before", "path"),
     [
         ({"claim": {"name": "c", "path": "a/b"}}, [], "/ladders/a/b"),
-        ({"image": {"repository": "r/l", "tag": "7"}}, ["copy-ladder", "verify-ladder"], "/ladders"),
-        ({"objectStore": {"source": "store:b/l", "secret": "s"}}, ["fetch-ladder", "verify-ladder"], "/ladders"),
-        ({"objectStore": {"source": "store:b/l"}, "verify": False}, ["fetch-ladder"], "/ladders"),
+        ({"image": {"repository": "r/l", "tag": "7"}}, ["copy-ladder", "verify-ladder"], "/ladders/ladder"),
+        ({"objectStore": {"source": "store:b/l", "secret": "s"}}, ["fetch-ladder", "verify-ladder"], "/ladders/ladder"),
+        ({"objectStore": {"source": "store:b/l"}, "verify": False}, ["fetch-ladder"], "/ladders/ladder"),
     ],
     ids=["claim", "image", "object store", "unverified"],
 )
@@ -110,7 +108,8 @@ def test_the_ladder_is_there_and_was_verified_before_a_server_starts(
     verifying = [found for pod in pods.values() for found in containers(pod) if found["name"] == "verify-ladder"]
 
     assert [container["name"] for container in first] == before
-    assert LADDERS | {"readOnly": True} in spec["containers"][0]["volumeMounts"]
+    mount = {"name": "ladders", "mountPath": "/ladders" if "claim" in source else path}
+    assert mount | {"readOnly": True} in spec["containers"][0]["volumeMounts"]
     assert f"ladder: {path}\n" in config
     assert [found["command"] for found in verifying] == (
         [["mergeladder", "verify", path]] if source.get("verify", True) else []
@@ -120,7 +119,8 @@ def test_the_ladder_is_there_and_was_verified_before_a_server_starts(
         job = one_object(objects, "Job")
         assert set(job["metadata"]["annotations"]["helm.sh/hook"].split(",")) == {"pre-install", "pre-upgrade"}
     else:
-        assert LADDERS in first[0]["volumeMounts"]
+        assert mount in first[0]["volumeMounts"]
+        assert first[0]["command"][-1] == path
 
 
 def test_secrets_are_named_and_never_written(objects: list[Object]) -> None:

@@ -56,7 +56,7 @@ template:
             exec:
               command: [python, -m, deploy.drain, {{ $root.Values.drainSeconds | quote }}]
         volumeMounts:
-          - {name: ladders, mountPath: /ladders, readOnly: true}
+          - {name: ladders, mountPath: {{ include "mergeladder.ladderMount" $root }}, readOnly: true}
           - {name: tmp, mountPath: /tmp}
           {{- if or $root.Values.auth.keysSecret $root.Values.auth.adminKeysSecret }}
           - {name: keys, mountPath: /etc/mergeladder, readOnly: true}

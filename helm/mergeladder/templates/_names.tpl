@@ -32,6 +32,11 @@ mergeladder.io/role: {{ index . 1 }}
 {{- end -}}
 {{- end }}
 
+{{/* Where the volume with the ladder is mounted. The last folder of a ladder's path is the name that answers give. */}}
+{{- define "mergeladder.ladderMount" -}}
+{{- if .Values.ladder.claim.name }}/ladders{{ else }}/ladders/{{ include "mergeladder.fullname" . }}{{ end -}}
+{{- end }}
+
 {{- define "mergeladder.ladderPath" -}}
-{{- with .Values.ladder.claim.path }}/ladders/{{ . }}{{ else }}/ladders{{ end -}}
+{{ include "mergeladder.ladderMount" . }}{{ with .Values.ladder.claim.path }}/{{ . }}{{ end -}}
 {{- end }}

@@ -37,15 +37,15 @@ limits: {{- toYaml . | nindent 2 }}
 - name: copy-ladder
   image: {{ include "mergeladder.image" (list $ladder.image "latest") }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  command: [cp, -R, {{ printf "%s/." $ladder.image.path }}, /ladders]
+  command: [cp, -R, {{ printf "%s/." $ladder.image.path }}, {{ include "mergeladder.ladderMount" . }}]
   securityContext: {{- toYaml .Values.securityContext | nindent 4 }}
   resources: {{- $small | nindent 4 }}
   volumeMounts:
-    - {name: ladders, mountPath: /ladders}
+    - {name: ladders, mountPath: {{ include "mergeladder.ladderMount" . }} }
 {{- else if $ladder.objectStore.source }}
 - name: fetch-ladder
   {{- include "mergeladder.container" . | nindent 2 }}
-  command: [rclone, copy, --transfers=8, --config=/tmp/none, {{ $ladder.objectStore.source | quote }}, /ladders]
+  command: [rclone, copy, --transfers=8, --config=/tmp/none, {{ $ladder.objectStore.source | quote }}, {{ include "mergeladder.ladderMount" . }}]
   env: {{- include "mergeladder.env" . | nindent 4 }}
   {{- with $ladder.objectStore.secret }}
   envFrom:
@@ -53,7 +53,7 @@ limits: {{- toYaml . | nindent 2 }}
   {{- end }}
   resources: {{- $small | nindent 4 }}
   volumeMounts:
-    - {name: ladders, mountPath: /ladders}
+    - {name: ladders, mountPath: {{ include "mergeladder.ladderMount" . }} }
     - {name: tmp, mountPath: /tmp}
 {{- end }}
 {{- if and $ladder.verify (not $ladder.claim.name) }}
@@ -63,7 +63,7 @@ limits: {{- toYaml . | nindent 2 }}
   env: {{- include "mergeladder.env" . | nindent 4 }}
   resources: {{- $small | nindent 4 }}
   volumeMounts:
-    - {name: ladders, mountPath: /ladders, readOnly: true}
+    - {name: ladders, mountPath: {{ include "mergeladder.ladderMount" . }}, readOnly: true}
     - {name: tmp, mountPath: /tmp}
 {{- end }}
 {{- end }}
