@@ -28,7 +28,7 @@ def forward(skeleton: Skeleton, plan: Sequence[StagePlan], batch: Sequence[Encod
     hidden = _enter(route, hidden, before, stage)
     attended = family.attend(last, hidden, stage.attention)
     starts = _starts(stage.rows)
-    left = _to(device, starts if tail.source is None else starts[list(tail.source)])
+    left = to_device(device, starts if tail.source is None else starts[list(tail.source)])
     route.runs = tail.runs
     rows = family.finish(last, family.gather(attended, left), family.gather(hidden, left))
     return family.pool(model, rows)[0]
@@ -39,14 +39,14 @@ def _enter(route: Route, hidden: Tensor, before: StagePlan, stage: StagePlan) ->
     route.runs = stage.runs
     if stage.source is None:
         return hidden
-    return hidden.index_select(1, _to(hidden.device, _tokens_of(before.rows, stage.source)))
+    return hidden.index_select(1, to_device(hidden.device, _tokens_of(before.rows, stage.source)))
 
 
 def _pack(rows: Sequence[Row], batch: Sequence[Encoded], device: str) -> Packed:
     ids = np.concatenate([batch[row.text].input_ids for row in rows])
     types = np.concatenate([batch[row.text].token_type_ids for row in rows])
     positions = np.concatenate([np.arange(row.length) for row in rows])
-    packed = _to(device, np.stack([ids, types, positions]).astype(np.int64))
+    packed = to_device(device, np.stack([ids, types, positions]).astype(np.int64))
     return Packed(packed[0:1], packed[1:2], packed[2:3])
 
 
@@ -63,5 +63,9 @@ def _tokens_of(rows: Sequence[Row], source: Sequence[int]) -> NDArray[np.int64]:
     return np.concatenate([np.arange(starts[row], starts[row] + rows[row].length) for row in source])
 
 
-def _to(device: str | torch.device, array: NDArray[np.int64]) -> Tensor:
-    return torch.from_numpy(array).to(device, non_blocking=True)
+def to_device(device: str | torch.device, array: NDArray[np.int64]) -> Tensor:
+    """The array on the device. A GPU reads it from pinned memory while the host goes on. Not tried on a GPU yet."""
+    host = torch.from_numpy(array)
+    if torch.device(device).type != "cpu":
+        host = host.pin_memory()
+    return host.to(device, non_blocking=True)
