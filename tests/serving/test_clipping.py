@@ -47,7 +47,7 @@ def test_what_truncation_leaves_is_the_same(folder: Path) -> None:
     clipped = 0
     for text in texts():
         for pair in (None, "a b"):
-            [row] = encode(tokenizer, [Text(text, pair)], {"ant": ROOM}, truncate=True)
+            [row] = encode(tokenizer, [Text(text, pair)], [("ant",)], {"ant": ROOM}, truncate=True)
             assert list(row.encoded.input_ids) == theirs(text, pair, truncation=True, max_length=ROOM)["input_ids"]
             clipped += clip(tokenizer, text, ROOM) != text
 
@@ -64,7 +64,7 @@ def test_a_tokenizer_that_keeps_the_end_gets_the_whole_text(folder: Path) -> Non
 def test_a_million_characters_are_hardly_looked_at(folder: Path, piece: str) -> None:
     tokenizer, text = load_tokenizer(folder), piece * (1_000_000 // len(piece))
     started = time.process_time()
-    [row] = encode(tokenizer, [Text(text, text)], {"ant": 128}, truncate=True)
+    [row] = encode(tokenizer, [Text(text, text)], [("ant",)], {"ant": 128}, truncate=True)
 
     assert time.process_time() - started < 0.5
     assert len(row.encoded.input_ids) == 128
