@@ -11,7 +11,19 @@ import pytest
 
 from deploy import cli
 
-COMMANDS = ["build", "demo", "evaluate", "export", "inspect", "serve", "verify"]
+COMMANDS = [
+    "build",
+    "demo",
+    "evaluate",
+    "export",
+    "hash-key",
+    "inspect",
+    "merge",
+    "report",
+    "serve",
+    "simulate",
+    "verify",
+]
 
 
 def command_line(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
