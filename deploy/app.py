@@ -10,6 +10,7 @@ running replicas in place.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
@@ -35,6 +36,7 @@ from deploy.workspace import measure_workspace
 from merge_builder.ladder import BudgetTooSmall, open_ladder, rung_at
 from serving.errors import ChangeUnderWay, RequestError
 from serving.fleet import Asked, Begun, NodeStatus
+from serving.json_log import log_as_json
 from serving.node_metrics import Replica
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class LadderServer:
     """One replica. Ray Serve calls the constructor and then `reconfigure`; at the end it awaits `__del__`."""
 
     def __init__(self, args: AppArgs) -> None:
+        log_as_json(logging.StreamHandler())  # Ray keeps what its workers write to stderr
         self.args = args
         context = serve.get_replica_context()
         name = context.replica_id.unique_id
@@ -188,8 +191,10 @@ def _node(args: AppArgs, name: str, folder: Path) -> Node:
 
 
 def _device(asked: str) -> str:
-    if asked == "auto":
-        return "cuda" if ray.get_gpu_ids() else "cpu"
+    import torch
+
+    if asked == "auto":  # in a mixed fleet, a node without a GPU has a slot for one in Ray all the same
+        return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
     return asked
 
 

@@ -1,6 +1,6 @@
 """HTTP clients of the real application over the pico ladder's service."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from serving.api.app import create_app
 from serving.engine.engine import Engine
 from serving.engine.types import Encoded
+from serving.fleet import Asked, Begun, NodeStatus
 from serving.service import Service
 
 MAX_BODY = 4096
@@ -32,3 +33,39 @@ def ask(engine: Engine) -> Ask:
         return engine.run([Encoded(ids.input_ids, ids.token_type_ids, (task,))]).logits[0][task]
 
     return ask
+
+
+class Members:
+    """A fleet of services in this process, each with its URL, that tell of themselves what they are."""
+
+    def __init__(self) -> None:
+        self.members: list[tuple[Service, str]] = []
+
+    async def nodes(self) -> Sequence[NodeStatus]:
+        return [
+            NodeStatus(
+                id=address,
+                node=address,
+                group=None,
+                device="cpu",
+                address=address,
+                ready=service.ready,
+                budget=None,
+                rung=service.engine.rung.name,
+                ratio=service.engine.rung.size.ratio,
+                bytes={},
+                tasks=list(service.tasks),
+                reason="",
+                change=None,
+            )
+            for service, address in self.members
+        ]
+
+    async def change(self, asked: Asked, where: str) -> Sequence[Begun]:
+        raise AssertionError(f"nobody asks for {asked} at {where} here")
+
+
+@pytest.fixture
+def members() -> Members:
+    """A fleet without members as yet."""
+    return Members()

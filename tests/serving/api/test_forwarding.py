@@ -1,7 +1,6 @@
 """Two real servers of one ladder at different rungs, as a fleet."""
 
 import asyncio
-from collections.abc import Sequence
 
 import httpx
 import pytest
@@ -9,46 +8,15 @@ import pytest
 from merge_builder.ladder import rung_at
 from serving.api.app import create_app
 from serving.engine.engine import load_engine
-from serving.fleet import Asked, Begun, NodeStatus
 from serving.service import Choice, Service
 
 pytestmark = pytest.mark.anyio
 
 
-class TwoServers:
-    """A fleet whose members tell of themselves what they are."""
-
-    def __init__(self) -> None:
-        self.members: list[tuple[Service, str]] = []
-
-    async def nodes(self) -> Sequence[NodeStatus]:
-        return [
-            NodeStatus(
-                id=address,
-                node=address,
-                group=None,
-                device="cpu",
-                address=address,
-                ready=service.ready,
-                budget=None,
-                rung=service.engine.rung.name,
-                ratio=service.engine.rung.size.ratio,
-                bytes={},
-                tasks=list(service.tasks),
-                reason="",
-                change=None,
-            )
-            for service, address in self.members
-        ]
-
-    async def change(self, asked: Asked, where: str) -> Sequence[Begun]:
-        raise AssertionError(f"nobody asks for {asked} at {where} here")
-
-
 @pytest.fixture
-def urls(pico_ladder, serve):
+def urls(pico_ladder, serve, members):
     """The URLs of a server at 1x and of one at half of the ladder."""
-    fleet = TwoServers()
+    fleet = members
     last = len(pico_ladder.manifest.rungs) - 1
     for index in (last, last // 2):
         service = Service(load_engine(pico_ladder, rung_at(pico_ladder.manifest, index)), Choice(None, "a test"))
