@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.e2e, skip_without("helm-4")]
 DEPLOYED_AT_MOST = 240  # seconds: on a busy machine Ray takes minutes
 DRAIN = 34  # seconds: Ray Serve ends a replica 30 before a node goes, if it finds no other place for it
 GROUP = {"name": "cpu", "cpu": 1, "memory": "1Gi", "budget": "1GiB"}
-VALUES = {"ladder": {"claim": {"name": "ladders"}}, "auth": {"insecure": True}, "groups": [GROUP]}
+GPUS = {"name": "gpu", "cpu": 1, "memory": "1Gi", "gpus": 1, "replicas": 0}  # so that a CPU node has a slot for a GPU
+VALUES = {"ladder": {"claim": {"name": "ladders"}}, "auth": {"insecure": True}, "groups": [GROUP, GPUS]}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def deployed(ladder: Ladder) -> Iterator[Deployed]:
     )
     try:
         limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
-        worker = cluster.add_node(num_cpus=limits["cpu"], labels=group["labels"])
+        slots = int(group["resources"]["GPU"])
+        worker = cluster.add_node(num_cpus=limits["cpu"], num_gpus=slots, labels=group["labels"])
         _deploy(f"http://{cluster.head_node.webui_url}/api/serve/applications/", config)
         yield Deployed(cluster.address, worker.node_id, port)
     finally:

@@ -38,7 +38,7 @@ def test_renders_the_objects_of_a_release(objects: list[Object], example: Path) 
     assert {found["metadata"]["labels"]["app.kubernetes.io/instance"] for found in objects} == {"ladder"}
 
 
-WRONG = {  # by where it is wrong, as one file: Helm tells all that a schema refuses at once
+WRONG: dict[str, dict[str, Any]] = {  # by where it is wrong, as one file: Helm tells all that a schema refuses at once
     "budgett": {"budgett": "1GiB"},
     "repositry": {"image": {"repositry": "x"}},
     "image.digest": {"image": {"digest": "sha256:123"}},

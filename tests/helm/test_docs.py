@@ -50,6 +50,21 @@ def test_its_installs_render() -> None:
         assert "kind: RayService" in helm("helm-4", *given)
 
 
+@skip_without("helm-4")
+def test_the_notes_after_an_install_name_what_there_is() -> None:
+    insecure = ["--set", "auth.insecure=true", "--set", "ladder.claim.name=ladders"]
+    install = ["install", "ladder", str(CHART), "--namespace", "models", "--dry-run=client"]
+    open_to_all = helm("helm-4", *install, *insecure).partition("NOTES:")[2]
+    with_keys = helm("helm-4", *install, "--values", str(ROOT / "examples/kubernetes/mixed-fleet.yaml"))
+
+    assert "svc/ladder-serve-svc 8000" in open_to_all
+    assert "mergeladder.io/release=ladder" in open_to_all
+    assert "anyone who can reach a pod may ask it" in open_to_all
+    assert "Authorization" not in open_to_all
+    assert "Authorization: Bearer" in with_keys
+    assert "https://models.example.com/" in with_keys
+
+
 def test_it_names_the_examples_and_the_versions_that_there_are() -> None:
     assert set(re.findall(r"\(\.\./examples/kubernetes/(\S+)\)", PAGE)) == {path.name for path in EXAMPLES}
     assert {tool.name for tool in TOOLS if tool.name.startswith("helm")} == {
