@@ -19,7 +19,7 @@ from merge_builder.trace import Merge, join
 
 # Little is enough: a norm has a thousandth of its layer's bytes. With more, early layers merge although they are the
 # least alike, which costs accuracy; with 0 this is the plain trace (docs/results.md has the trade).
-WORK = 0.05
+WORK = 0.1
 
 
 def make_compute_trace(

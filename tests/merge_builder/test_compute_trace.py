@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from merge_builder import compute_trace
 from merge_builder.compute_trace import WORK, make_compute_trace
 from merge_builder.linkage import Group, Linkage, Priorities, equal_priorities
 from merge_builder.trace import Merge, make_trace
@@ -162,6 +163,15 @@ def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
     everyone = Priorities((1.0,) * TASKS, frozenset(range(TASKS)))
     plain_trace = make_compute_trace(grams, SIZES, STAGES, linkage, equal_priorities(TASKS))
     assert make_compute_trace(grams, SIZES, STAGES, linkage, everyone) == plain_trace
+
+
+@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+def test_where_work_is_worth_nothing_it_is_the_plain_trace(linkage: Linkage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute_trace, "WORK", 0.0)
+    grams = random_grams(99)
+    for priorities in (equal_priorities(TASKS), Priorities((1.0, 2.0, 1.0, 1.0, 3.0), frozenset([2]))):
+        found = make_compute_trace(grams, SIZES, STAGES, linkage, priorities)
+        assert found == make_trace(grams, SIZES, linkage, priorities)
 
 
 def test_one_task_has_nothing_to_merge() -> None:
