@@ -34,6 +34,7 @@ from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
 from deploy.workspace import measure_workspace
 from merge_builder.ladder import BudgetTooSmall, open_ladder, rung_at
+from serving.engine.types import Dtype
 from serving.errors import ChangeUnderWay, RequestError
 from serving.fleet import Asked, Begun, NodeStatus
 from serving.json_log import log_as_json
@@ -53,6 +54,7 @@ class AppArgs(BaseModel):
     """What a deployment is made for; a change of it starts the replicas anew.
 
     `keys` and `admin_keys` are files of bearer keys. `device` "auto" takes a GPU where Ray has given the replica one.
+    `dtype` is that of the linear layers' weights; int8 is for the CPU.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +65,7 @@ class AppArgs(BaseModel):
     admin_keys: Path | None = None
     insecure: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Dtype = "float32"
 
 
 class LadderServer:
@@ -172,7 +175,7 @@ def _node(args: AppArgs, name: str, folder: Path) -> Node:
 
     opened, device = open_ladder(args.ladder), _device(args.device)
     smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
-    engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device)
+    engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device, dtype=args.dtype)
     context, gpus = ray.get_runtime_context(), "-".join(map(str, ray.get_gpu_ids()))
     return Node(
         Service(engine, Choice(budget=None, reason="starting at the smallest rung")),

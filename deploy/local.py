@@ -24,6 +24,7 @@ from deploy.memory import probe_memory
 from deploy.sizing import Sizing, decide
 from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import open_ladder
+from serving.engine.types import Dtype
 from serving.fleet import NodeStatus
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Server:
     reason: str
 
 
-def serve_until_stopped(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN) -> None:
+def serve_until_stopped(
+    ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN, dtype: Dtype = "float32"
+) -> None:
     """Serve until SIGINT or SIGTERM; then answer what is under way and return.
 
     Raises:
@@ -56,14 +59,17 @@ def serve_until_stopped(ladder: Path, sizing: Sizing, *, host: str, port: int, a
         MergeLadderError: the server did not start.
     """
     stopped = threading.Event()
-    with running_server(ladder, sizing, host=host, port=port, access=access) as server, _on_signal(stopped):
+    running = running_server(ladder, sizing, host=host, port=port, access=access, dtype=dtype)
+    with running as server, _on_signal(stopped):
         say(f"[bold green]ready[/] at {server.url}: {server.reason}")
         say(f"open {server.url} to try it; Ctrl-C stops")
         stopped.wait()
         say("stopping: requests that are under way are answered first")
 
 
-def local_config(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN) -> str:
+def local_config(
+    ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN, dtype: Dtype = "float32"
+) -> str:
     """The Serve configuration, as YAML, of what `serve_until_stopped` would start.
 
     Raises:
@@ -73,7 +79,7 @@ def local_config(ladder: Path, sizing: Sizing, *, host: str, port: int, access: 
 
     device = _device()
     _check_ladder(ladder, sizing, device)
-    args = _app_args(ladder, device, host, port, check_access(access, host))
+    args = _app_args(ladder, device, host, port, check_access(access, host), dtype)
     from deploy.serve_config import serve_config
     from deploy.user_config import UserConfig
 
@@ -82,7 +88,9 @@ def local_config(ladder: Path, sizing: Sizing, *, host: str, port: int, access: 
 
 
 @contextmanager
-def running_server(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN) -> Iterator[Server]:
+def running_server(
+    ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN, dtype: Dtype = "float32"
+) -> Iterator[Server]:
     """A server for the length of a block, which drains at its end. Errors as in `serve_until_stopped`."""
     device = _device()
     _check_ladder(ladder, sizing, device)
@@ -95,7 +103,7 @@ def running_server(ladder: Path, sizing: Sizing, *, host: str, port: int, access
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         with console.status("starting Ray Serve (about 15 s) and loading the ladder"):
-            reason = _start(ladder, sizing, device, host, port, access)
+            reason = _start(_app_args(ladder, device, host, port, access, dtype), sizing)
         yield Server(f"http://{_reachable(host)}:{port}", reason)
         serve.delete(APPLICATION)  # returns once its replica has answered what was under way
     finally:
@@ -127,7 +135,7 @@ def _check_address(host: str, port: int) -> None:
         raise InputError(f"cannot listen on {host} port {port} ({why}): choose another --host or --port") from error
 
 
-def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, access: Access) -> str:
+def _start(args: "AppArgs", sizing: Sizing) -> str:
     import ray
     from ray import serve
 
@@ -138,9 +146,8 @@ def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, acce
         session = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     logs = Path(session.address_info["session_dir"]) / "logs" / "serve"
     serve.start(proxy_location="Disabled", logging_config=LOGGING)
-    args = _app_args(ladder, device, host, port, access)
     # Ray gives a replica's math libraries as many threads as it has processors.
-    actor = {"num_cpus": ray.cluster_resources()["CPU"], "num_gpus": 1 if device == "cuda" else 0}
+    actor = {"num_cpus": ray.cluster_resources()["CPU"], "num_gpus": 1 if args.device == "cuda" else 0}
     app = application(args, user_config=sizing.model_dump(), ray_actor_options=actor)
     try:
         replica = serve.run(app, name=APPLICATION, route_prefix=None)
@@ -152,8 +159,11 @@ def _start(ladder: Path, sizing: Sizing, device: str, host: str, port: int, acce
     return status.reason
 
 
-def _app_args(ladder: Path, device: str, host: str, port: int, access: Access) -> "AppArgs":
+def _app_args(ladder: Path, device: str, host: str, port: int, access: Access, dtype: Dtype) -> "AppArgs":
     from deploy.app import AppArgs
+
+    if dtype == "int8" and device != "cpu":
+        raise InputError("int8 computes on the CPU alone: hide the GPU (CUDA_VISIBLE_DEVICES=) or leave --dtype out")
 
     return AppArgs(
         ladder=ladder.resolve(),
@@ -162,6 +172,7 @@ def _app_args(ladder: Path, device: str, host: str, port: int, access: Access) -
         keys=access.keys,
         admin_keys=access.admin_keys,
         device="cuda" if device == "cuda" else "cpu",
+        dtype=dtype,
     )
 
 

@@ -1,7 +1,7 @@
 """Arguments and options that several commands share, with one wording each."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,4 +14,8 @@ Budget = Annotated[
     typer.Option(
         metavar="SIZE", help="Memory for the model's weights, such as 300MiB or 1.5GB: the largest rung that fits."
     ),
+]
+DtypeOption = Annotated[
+    Literal["float32", "int8"],
+    typer.Option("--dtype", help="Of the weights that linear layers compute with; int8 is for the CPU."),
 ]

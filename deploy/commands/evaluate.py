@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from deploy.console import console, print_document, say
-from deploy.options import LadderFolder
+from deploy.options import DtypeOption, LadderFolder
 
 
 def evaluate(
@@ -22,10 +22,7 @@ def evaluate(
     json_out: Annotated[
         str | None, typer.Option("--json", metavar="OUT.json", help="Write the scores there as JSON; - is stdout.")
     ] = None,
-    dtype: Annotated[
-        Literal["float32", "int8"],
-        typer.Option(help="Of the weights that linear layers compute with; int8 is for the CPU."),
-    ] = "float32",
+    dtype: DtypeOption = "float32",
 ) -> None:
     """Score every task at some rungs, relative to the experts, and keep the scores in the ladder.
 

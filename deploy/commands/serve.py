@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.options import Budget, LadderFolder
+from deploy.options import Budget, DtypeOption, LadderFolder
 
 
 def serve(
@@ -23,6 +23,7 @@ def serve(
     ] = None,
     admin_keys: Annotated[Path | None, typer.Option(help="As --keys, for the routes under /admin.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let anyone ask who can reach --host.")] = False,
+    dtype: DtypeOption = "float32",
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Write the Serve configuration for `serve deploy` instead.")
     ] = False,
@@ -40,6 +41,6 @@ def serve(
 
     access, sizing = Access(keys, admin_keys, insecure), Sizing(budget=budget, rung=rung)
     if print_config:
-        sys.stdout.write(local_config(ladder, sizing, host=host, port=port, access=access))
+        sys.stdout.write(local_config(ladder, sizing, host=host, port=port, access=access, dtype=dtype))
     else:
-        serve_until_stopped(ladder, sizing, host=host, port=port, access=access)
+        serve_until_stopped(ladder, sizing, host=host, port=port, access=access, dtype=dtype)

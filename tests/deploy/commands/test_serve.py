@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 TELL_RAY = (
     "import sys; from deploy.cli import run; code = run(sys.argv[1:]); print('ray' in sys.modules); sys.exit(code)"
@@ -68,3 +69,13 @@ def test_a_file_that_holds_no_keys(ladder, tmp_path):
     assert (refused.returncode, refused.stdout.strip()) == (2, "False")
     assert "hash-key" in refused.stderr
     assert "a-plain-key" not in refused.stderr
+
+
+def test_the_type_of_the_weights_is_in_the_configuration(ladder):
+    for options, dtype in (((), "float32"), (("--dtype", "int8"), "int8")):
+        told = serve(ladder.root, "--rung", "1", "--print-config", *options)
+        (application,) = yaml.safe_load(told.stdout.rpartition("\n")[0].rpartition("\n")[0])["applications"]
+        assert application["args"]["dtype"] == dtype
+    refused = serve(ladder.root, "--dtype", "int4")
+    assert refused.returncode == 2
+    assert "int4" in refused.stderr
