@@ -1,5 +1,5 @@
 # make demo    the whole product on real models, in minutes (ARGS=--fast for a short one)
-# make test    every test      make lint    style and types
+# make test    every test (ARGS=tests/serving for some)      make lint    style and types
 # Each makes .venv by itself and installs into it again only when pyproject.toml or constraints.txt changed.
 
 PYTHON ?= python3
@@ -12,8 +12,14 @@ INSTALLED := .venv/.installed
 demo: $(INSTALLED)
 	$(BIN)/mergeladder demo $(ARGS)
 
+# All but the whole-product runs side by side; those one after another, as they are many processes themselves.
 test: $(INSTALLED)
+ifeq ($(ARGS),)
+	$(BIN)/pytest --numprocesses auto --dist loadfile --ignore tests/e2e
+	$(BIN)/pytest tests/e2e
+else
 	$(BIN)/pytest $(ARGS)
+endif
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -72,6 +72,7 @@ class LadderServer:
     """One replica. Ray Serve calls the constructor and then `reconfigure`; at the end it awaits `__del__`."""
 
     def __init__(self, args: AppArgs) -> None:
+        self.server: HttpServer | None = None  # first of all: `__del__` looks at it, whatever fails here
         log_as_json(logging.StreamHandler())  # Ray keeps what its workers write to stderr
         self.args = args
         context = serve.get_replica_context()
@@ -80,7 +81,6 @@ class LadderServer:
         self.folder = node_folder(manifest.revision, args.port)
         self.node = _node(args, name, self.folder)
         self.fleet = RayFleet(context.app_name, context.deployment, self)
-        self.server: HttpServer | None = None
         self.tasks: set[asyncio.Task[None]] = set()
         self.measured = (time.monotonic(), 0.0)  # when it last told its load, and the seconds it had computed by then
 

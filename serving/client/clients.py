@@ -25,7 +25,7 @@ class Client:
     Where there is no answer, every call raises a subclass of MergeLadderApiError.
     """
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 5) -> None:
+    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 8) -> None:
         self._url, self._timeout, self._retries = url, timeout, retries
         self._http = httpx.Client(base_url=url, headers=_headers(key))
 
@@ -105,7 +105,7 @@ class Client:
 class AsyncClient:
     """As Client, for asyncio."""
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 5) -> None:
+    def __init__(self, url: str, key: str | None = None, timeout: float = 30.0, retries: int = 8) -> None:
         self._url, self._timeout, self._retries = url, timeout, retries
         self._http = httpx.AsyncClient(base_url=url, headers=_headers(key))
 
