@@ -4,7 +4,6 @@ The tests build on each other, in their order: a cluster takes half a minute to 
 """
 
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -177,8 +176,8 @@ def test_a_fifth_node_joins_and_takes_load(running):
 class Load:
     """Four clients that ask until the block ends; `failed` holds what did not become an answer."""
 
-    def __init__(self, url: str) -> None:
-        self.url, self.over = url, threading.Event()
+    def __init__(self, url: str, texts: tuple[str, ...] = ("w1 w2", "w3")) -> None:
+        self.url, self.texts, self.over = url, texts, threading.Event()
         self.failed: list[Exception] = []
         self.answered: Counter[str] = Counter()
         self.threads = [threading.Thread(target=self.ask, args=(number,)) for number in range(4)]
@@ -187,8 +186,8 @@ class Load:
         with Client(self.url, timeout=120, retries=40) as client:
             while not self.over.is_set():
                 try:
-                    answer = client.predict(TASKS[number % 3], ["w1 w2", "w3"])
-                    self.answered[answer.model.revision] += len(answer.predictions) == 2
+                    answer = client.predict(TASKS[number % 3], self.texts)
+                    self.answered[answer.model.revision] += len(answer.predictions) == len(self.texts)
                 except Exception as error:
                     self.failed.append(error)
 
@@ -231,4 +230,21 @@ def test_another_ladder_takes_over_without_an_error(running, recipe_file):
             time.sleep(0.5)
     assert not load.failed
     assert set(load.answered) == revisions
-    shutil.rmtree(other.root)
+
+
+def test_replicas_come_and_go_with_the_work_that_waits(running):
+    running.deployment.pop("num_replicas")
+    running.deployment["autoscaling_config"] = {
+        "min_replicas": 1,
+        "max_replicas": 3,
+        "look_back_period_s": 2,
+        "upscale_delay_s": 1,
+        "downscale_delay_s": 1,
+        "policy": {"policy_function": "deploy.autoscale:by_backlog"},
+    }
+    running.deploy()
+    running.until(lambda nodes: len(nodes) == 1)
+    with Load(running.url, texts=tuple(f"w{n % 90} " * 40 for n in range(400))) as load:
+        running.until(lambda nodes: len(nodes) > 1)
+    assert not load.failed
+    running.until(lambda nodes: len(nodes) == 1)

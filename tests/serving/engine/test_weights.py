@@ -1,11 +1,12 @@
 """What lies in memory after a load, by the kernel's own account of this process."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from merge_builder.ladder import rung_at
+from merge_builder.ladder import open_ladder, rung_at
 from serving.engine.engine import load_engine
 
 
@@ -20,19 +21,26 @@ def resident(path: Path) -> int:
     return total
 
 
-def test_every_page_of_a_version_is_there_once_it_is_loaded(pico_ladder, middle_rung):
-    rung = rung_at(pico_ladder.manifest, middle_rung)
-    engine = load_engine(pico_ladder, rung)
+@pytest.fixture
+def own_ladder(pico_ladder, tmp_path):
+    """A copy of the ladder whose files nobody else in this process has mapped."""
+    shutil.copytree(pico_ladder.root, tmp_path / "own")
+    return open_ladder(tmp_path / "own")
+
+
+def test_every_page_of_a_version_is_there_once_it_is_loaded(own_ladder, middle_rung):
+    rung = rung_at(own_ladder.manifest, middle_rung)
+    engine = load_engine(own_ladder, rung)
     for version in rung.stored():
-        path = pico_ladder.version_path(version)
+        path = own_ladder.version_path(version)
         assert resident(path) >= path.stat().st_size
     assert engine.bytes_private == 0
-    engine.swap(rung_at(pico_ladder.manifest, len(pico_ladder.manifest.rungs) - 1))
+    engine.swap(rung_at(own_ladder.manifest, len(own_ladder.manifest.rungs) - 1))
     gone = {version.id for version in rung.stored()} - {version.id for version in engine.rung.stored()}
     assert gone
     for version in rung.stored():
         if version.id in gone:
-            assert resident(pico_ladder.version_path(version)) == 0
+            assert resident(own_ladder.version_path(version)) == 0
 
 
 @pytest.fixture
