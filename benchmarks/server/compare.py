@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from load import Load, Request, closed_loop  # type: ignore[import-not-found]
-from process_tree import cpu_between, usage_of  # type: ignore[import-not-found]
+from load import Load, Request, closed_loop
+from process_tree import cpu_between, usage_of
 
 RIVALS = Path(__file__).parent / "rivals"
 START_SECONDS = 300
