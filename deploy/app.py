@@ -33,7 +33,7 @@ from deploy.sizing import Sizing
 from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
 from deploy.workspace import measure_workspace
-from merge_builder.ladder import BudgetTooSmall, open_ladder, rung_at
+from merge_builder.ladder import BudgetTooSmall, Ladder, open_ladder, rung_at
 from serving.engine.types import Dtype
 from serving.errors import ChangeUnderWay, RequestError
 from serving.fleet import Asked, Begun, NodeStatus
@@ -77,9 +77,9 @@ class LadderServer:
         self.args = args
         context = serve.get_replica_context()
         name = context.replica_id.unique_id
-        manifest = open_ladder(args.ladder).manifest
-        self.folder = node_folder(manifest.revision, args.port)
-        self.node = _node(args, name, self.folder)
+        ladder = open_ladder(args.ladder)
+        self.folder = node_folder(ladder.manifest.revision, args.port)
+        self.node = _node(args, ladder, name, self.folder)
         self.fleet = RayFleet(context.app_name, context.deployment, self)
         self.tasks: set[asyncio.Task[None]] = set()
         self.measured = (time.monotonic(), 0.0)  # when it last told its load, and the seconds it had computed by then
@@ -98,7 +98,8 @@ class LadderServer:
         self.node.service.floors = floors_of(config, self.node.service.manifest)
         if self.server is None:
             await self._settle(sizing)
-            self._keep(self.node.follow_memory(Steady()))
+            if not self.tasks:  # it follows from the first time on, also while it stays out
+                self._keep(self.node.follow_memory(Steady()))
         else:
             with suppress(BudgetTooSmall):
                 self.node.decide(sizing)
@@ -128,9 +129,8 @@ class LadderServer:
         app = create_app(
             self.node.service, keys=args.keys, admin_keys=args.admin_keys, replica=replica, fleet=self.fleet
         )
-        app.add_api_route(
-            "/-/healthz", lambda: PlainTextResponse("success"), include_in_schema=False
-        )  # KubeRay's probe
+        # What KubeRay's probes ask for.
+        app.add_api_route("/-/healthz", lambda: PlainTextResponse("success"), include_in_schema=False)
         return app
 
     def status(self) -> NodeStatus:
@@ -169,11 +169,11 @@ class LadderServer:
             await self.server.stop()
 
 
-def _node(args: AppArgs, name: str, folder: Path) -> Node:
+def _node(args: AppArgs, opened: Ladder, name: str, folder: Path) -> Node:
     from serving.engine.engine import load_engine
     from serving.service import MAX_BATCH_TOKENS, Choice, Service
 
-    opened, device = open_ladder(args.ladder), _device(args.device)
+    device = _device(args.device)
     smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
     engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device, dtype=args.dtype)
     context, gpus = ray.get_runtime_context(), "-".join(map(str, ray.get_gpu_ids()))

@@ -61,7 +61,7 @@ class Forwarder:
         own = [(FORWARDED, b"1"), (b"x-request-id", scope["state"]["request_id"].encode())]
         headers = [(name, value) for name, value in scope["headers"] if name not in _OWN] + own
         url = address + scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
-        request = self._http.build_request(scope["method"], url, headers=[*headers, (FORWARDED, b"1")], content=body)
+        request = self._http.build_request(scope["method"], url, headers=headers, content=body)
         answer = await self._http.send(request, stream=True)
         try:
             kept = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in _HOP]
