@@ -1,14 +1,64 @@
-"""The answers to a long list of inputs, one by one and in order, while only a window of it is queued and kept."""
+"""The answers to a long list of inputs, one by one and in order, while only a window of it is queued and kept.
+
+async for result in stream(service, [Text("a fine film"), Text("a dull one")], [("sst2",)] * 2):
+    result.logits["sst2"]
+"""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from itertools import groupby
 
 from serving.batcher import Answer, batch_cost
-from serving.encoding import Row
+from serving.encoding import Ids, Row, Text
 from serving.errors import Overloaded
+from serving.floor import check_rung
+from serving.result import Result, make_result
+from serving.service import Service
 
 Rows = Sequence[Row]  # those of one input
+_CHUNK = 32  # inputs that are tokenised at once
+
+
+async def stream(
+    service: Service,
+    inputs: Sequence[Text | Ids],
+    tasks: Sequence[Sequence[str]],
+    *,
+    truncate: bool = True,
+    min_rung: str | None = None,
+    min_score: float | None = None,
+) -> AsyncGenerator[Result, None]:
+    """As `service.predict_each`, but a result for each input, in order: each as soon as it is known, by its own rung.
+
+    However many inputs there are, few are tokenised and queued ahead of what the caller has taken. Of the timings,
+    `tokenize` and `total` run from the start of the stream. Close it to give up what has not been computed.
+    """
+    started, tokenize = time.perf_counter(), 0.0
+    least = service.accept(tasks, min_rung=min_rung, min_score=min_score)
+
+    async def encoded() -> AsyncIterator[Rows]:
+        nonlocal tokenize
+        for first in range(0, len(inputs), _CHUNK):
+            before, some = time.perf_counter(), slice(first, first + _CHUNK)
+            rows = await service.reader.read(inputs[some], tasks[some], truncate=truncate, first=first)
+            tokenize += time.perf_counter() - before
+            for _, own in groupby(sorted(rows, key=_place), _place):
+                yield list(own)
+
+    async def answer(rows: Rows) -> list[Answer]:
+        service.reader.check_size(f"inputs[{rows[0].place}]", rows)
+        return await service.answer(rows)
+
+    async with aclosing(in_order(encoded(), answer, service.stream_window)) as answered:
+        async for rows, answers in answered:
+            check_rung(answers[0].rung, least)
+            service.count(rows)
+            place, total = rows[0].place, time.perf_counter() - started
+            yield make_result(rows, answers, [tasks[place]], tokenize=tokenize, total=total, first=place)
+    service.metrics.tokenize_duration.observe(tokenize)
 
 
 async def in_order(
@@ -49,3 +99,7 @@ async def in_order(
         for _, _, task in waiting:
             task.cancel()
         await asyncio.gather(*(task for _, _, task in waiting), return_exceptions=True)
+
+
+def _place(row: Row) -> int:
+    return row.place

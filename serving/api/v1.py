@@ -43,6 +43,7 @@ from serving.api.schemas import (
 from serving.encoding import Text
 from serving.result import Result
 from serving.service import Options, Service
+from serving.streaming import stream
 
 BODIES: tuple[type[BaseModel], ...] = (TaskRequest, TasksRequest, TaskLine, TasksLine, LastLine, ErrorBody)
 _REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 422)}
@@ -65,7 +66,7 @@ def routes(service: Service) -> APIRouter:
         texts, asked = _texts(body.inputs), body.parameters
         request.state.inputs = len(texts)
         if wants_lines(request):
-            results = service.stream(texts, [(task,)] * len(texts), **_options(asked))
+            results = stream(service, texts, [(task,)] * len(texts), **_options(asked))
             return await respond_in_lines(request, service, results, lambda one: task_line(service, one, asked))
         result = await service.predict(texts, [task], **_options(asked))
         answer = task_answer(service, result, task, asked)
@@ -98,7 +99,7 @@ def routes(service: Service) -> APIRouter:
         texts, asked, tasks = _texts(body.inputs), body.parameters, _tasks(service, body)
         request.state.inputs, request.state.tasks = len(texts), list(dict.fromkeys(chain.from_iterable(tasks)))
         if wants_lines(request):
-            results = service.stream(texts, tasks, **_options(asked))
+            results = stream(service, texts, tasks, **_options(asked))
             return await respond_in_lines(request, service, results, lambda one: tasks_line(service, one, asked))
         result = await service.predict_each(texts, tasks, **_options(asked))
         told: dict[str, Any] = {
