@@ -30,6 +30,7 @@ PREPROCESSING = (
     "sentencepiece.bpe.model",
     "chat_template.jinja",
     "preprocessor_config.json",
+    "processor_config.json",
 )
 
 

@@ -1,0 +1,1 @@
+"""Image files to what the image families of the engine take."""
