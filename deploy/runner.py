@@ -28,7 +28,7 @@ def engine_runner(ladder: Ladder, device: str = "cpu", dtype: Dtype = "float32")
         tokens = engine.tokenizer.encode(texts, pairs, max_length=engine.max_length(task), truncate=True)
         inputs = [Encoded(item.input_ids, item.token_type_ids, (task,)) for item in tokens]
         order = sorted(
-            range(len(inputs)), key=lambda i: len(inputs[i].input_ids)
+            range(len(inputs)), key=lambda i: inputs[i].length
         )  # attention runs equal lengths at once
         batches = _batches([inputs[i] for i in order])
         answers = np.stack([answer[task] for batch in batches for answer in engine.run(batch).logits])
@@ -42,10 +42,10 @@ def _batches(inputs: Sequence[Encoded]) -> Iterator[list[Encoded]]:
     batch: list[Encoded] = []
     tokens = 0
     for item in inputs:
-        if batch and tokens + len(item.input_ids) > BATCH_TOKENS:
+        if batch and tokens + item.length > BATCH_TOKENS:
             yield batch
             batch, tokens = [], 0
         batch.append(item)
-        tokens += len(item.input_ids)
+        tokens += item.length
     if batch:
         yield batch

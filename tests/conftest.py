@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
+
+# A busy machine makes any example slow now and then; that is no fault of what is tested.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 WORDS = [f"w{number}" for number in range(95)]
 LABELS = {"mood": ("bad", "good"), "topic": ("art", "law", "sea"), "intent": ("ask", "buy", "call", "drop")}

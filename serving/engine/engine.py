@@ -10,34 +10,23 @@ output.logits[0]["sst2"]
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder, Rung
 from serving.engine.allocator import keep_freed_memory, release_freed_memory
-from serving.engine.forward import forward, to_device
-from serving.engine.layout import StageLayout, lay_out
-from serving.engine.plan import StagePlan, plan_batch
-from serving.engine.reconstruct import Scratch, id_for, weights_in_use
-from serving.engine.routed import Weights
+from serving.engine.answer import TaskHead, answer
+from serving.engine.check import check_text
+from serving.engine.forward import forward
+from serving.engine.loaded import Loaded, load_rung
+from serving.engine.plan import plan_batch
 from serving.engine.skeleton import Skeleton, build_skeleton
 from serving.engine.tokenize import Tokenizer, load_tokenizer
-from serving.engine.types import BatchOutput, Dtype, Encoded, Logits
-from serving.engine.weights import Held, count_bytes, is_mapped, load_heads, load_versions
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """All that changes with the rung, behind one reference."""
-
-    rung: Rung
-    layouts: tuple[StageLayout, ...]
-    held: Held
-    scratch: Scratch | None
-    weights: Weights
+from serving.engine.types import BatchOutput, Dtype, Image, Input
+from serving.engine.weights import count_bytes, is_mapped, load_heads
 
 
 @dataclass
@@ -45,13 +34,14 @@ class Engine:
     """A loaded ladder. `run` and `swap` may be called from different threads; a batch is computed by one rung alone."""
 
     ladder: Ladder
-    tokenizer: Tokenizer
     device: str
     dtype: Dtype
+    _tokenizer: Tokenizer | None
     _skeleton: Skeleton
-    _heads: Mapping[str, Mapping[str, Tensor]]
+    _heads: Mapping[str, TaskHead]
+    _whole: frozenset[str]  # the tasks of which all tokens leave the last layer
     _max_lengths: Mapping[str, int]
-    _loaded: _Loaded
+    _loaded: Loaded
     _running: Lock = field(default_factory=Lock)
 
     @property
@@ -69,7 +59,7 @@ class Engine:
         loaded = self._loaded
         return {
             "blocks": count_bytes(loaded.held.values()),
-            "heads": count_bytes(self._heads.values()),
+            "heads": count_bytes(own.tensors for own in self._heads.values()),
             "scratch": loaded.scratch.nbytes if loaded.scratch else 0,
         }
 
@@ -77,11 +67,40 @@ class Engine:
     def bytes_private(self) -> int:
         """Of `bytes_loaded`, what the system cannot reclaim: all that is not mapped from a file."""
         loaded = self._loaded
-        tensors = [t for own in (*loaded.held.values(), *self._heads.values()) for t in own.values()]
+        tensors = [
+            t for own in (*loaded.held.values(), *(h.tensors for h in self._heads.values())) for t in own.values()
+        ]
         scratch = loaded.scratch.nbytes if loaded.scratch else 0
         return scratch + sum(
             tensor.nbytes for tensor in tensors if not (isinstance(tensor, Tensor) and is_mapped(tensor))
         )
+
+    @property
+    def modality(self) -> Literal["text", "image"]:
+        """What the inputs are: `Encoded` texts or `Image`s."""
+        return self._skeleton.family.modality
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The base's tokenizer.
+
+        Raises:
+            InputError: the ladder is of images.
+        """
+        if self._tokenizer is None:
+            raise InputError("this ladder is of images, and an input is a text")
+        return self._tokenizer
+
+    def image_tokens(self, height: int, width: int) -> int:
+        """The tokens of an image of so many pixels.
+
+        Raises:
+            InputError: the ladder is of texts, or images of this size cannot be computed.
+        """
+        count = self._skeleton.family.image_tokens
+        if count is None:
+            raise InputError("this ladder is of texts, and an input is an image")
+        return count(self._skeleton.config, height, width)
 
     def max_length(self, task: str) -> int:
         """The most tokens of one input of the task, special tokens included.
@@ -93,29 +112,25 @@ class Engine:
             raise InputError(f"this ladder has no task {task!r}: it has {', '.join(self._max_lengths)}")
         return self._max_lengths[task]
 
-    def check(self, item: Encoded) -> None:
+    def check(self, item: Input) -> None:
         """Refuse an input that `run` could not compute.
 
         Raises:
-            InputError: unknown or no tasks, no tokens, too many, or ids out of range.
+            InputError: unknown or no tasks; of a text no tokens, too many, or ids out of range; an image where the
+                ladder is of texts or the other way round, or one of another size than it says.
         """
-        ids, types = item.input_ids, item.token_type_ids
-        if not ids or len(types) != len(ids):
-            raise InputError(
-                f"an input has {len(ids)} token ids and {len(types)} token type ids: give one of each a token"
-            )
         if not item.tasks:
             raise InputError("an input names no task: name at least one")
-        if len(ids) > (most := min(map(self.max_length, item.tasks))):
-            raise InputError(f"an input has {len(ids)} tokens and at most {most} are taken: shorten it")
-        for what, values, bound in (
-            ("token id", ids, self._skeleton.vocabulary),
-            ("token type id", types, self._skeleton.token_types),
-        ):
-            if min(values) < 0 or max(values) >= bound:
-                raise InputError(f"an input has a {what} out of range: they run from 0 to {bound - 1}")
+        most = min(map(self.max_length, item.tasks))
+        if isinstance(item, Image):
+            if item.length != (tokens := self.image_tokens(*item.pixels.shape[1:])):
+                raise InputError(f"an image of this size has {tokens} tokens, not {item.length}")
+        elif self.modality == "image":
+            raise InputError("this ladder is of images, and an input is a text")
+        else:
+            check_text(item, most, self._skeleton)
 
-    def run(self, batch: Sequence[Encoded]) -> BatchOutput:
+    def run(self, batch: Sequence[Input]) -> BatchOutput:
         """Compute every task asked of every input. Blocking; a second caller waits for the first.
 
         Raises:
@@ -125,12 +140,14 @@ class Engine:
             self.check(item)
         if not batch:
             return BatchOutput((), self.rung, 0, 0)
-        lengths = [len(item.input_ids) for item in batch]
+        lengths = [item.length for item in batch]
         with self._running, torch.inference_mode():
             loaded = self._loaded
-            plan = plan_batch(loaded.layouts, lengths, [item.tasks for item in batch])
+            *layouts, pooler = loaded.layouts
+            plan = plan_batch(layouts, lengths, [item.tasks for item in batch], self._whole)
             self._skeleton.route.weights = loaded.weights
-            logits = self._answer(plan[-1], forward(self._skeleton, plan, batch, self.device), len(batch))
+            left = forward(self._skeleton, plan, batch, self.device)
+            logits = answer(self._skeleton, self._heads, pooler, plan[-1], left, len(batch))
             seconds = loaded.scratch.take_seconds() if loaded.scratch else 0.0
         return BatchOutput(logits, loaded.rung, sum(lengths), sum(stage.tokens for stage in plan[1:-1]), seconds)
 
@@ -140,27 +157,8 @@ class Engine:
         Raises:
             MergeLadderError: a stored file is missing or broken; the engine stays on its rung.
         """
-        self._loaded = _load(self.ladder, self._skeleton, rung, self._loaded.held, self.device, self.dtype)
+        self._loaded = load_rung(self.ladder, self._skeleton, rung, self._loaded.held, self.device, self.dtype)
         release_freed_memory()
-
-    def _answer(self, tail: StagePlan, features: Tensor, inputs: int) -> tuple[dict[str, Logits], ...]:
-        """The heads, each on its own rows, brought to the host in one copy."""
-        rows_of: dict[str, list[int]] = {}
-        for number, row in enumerate(tail.rows):
-            for task in row.tasks:
-                rows_of.setdefault(task, []).append(number)
-        scores = [
-            self._skeleton.family.head(self._heads[task], features[to_device(features.device, np.array(rows))])
-            for task, rows in rows_of.items()
-        ]
-        flat = torch.cat([score.flatten() for score in scores]).cpu()
-        logits: tuple[dict[str, Logits], ...] = tuple({} for _ in range(inputs))
-        for (task, rows), part in zip(
-            rows_of.items(), torch.split(flat, [score.numel() for score in scores]), strict=True
-        ):
-            for number, values in zip(rows, part.view(len(rows), -1).numpy(), strict=True):
-                logits[tail.rows[number].text][task] = values
-        return logits
 
 
 def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype = "float32") -> Engine:
@@ -180,31 +178,18 @@ def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype
     if device == "cpu":
         keep_freed_memory()
     skeleton = build_skeleton(ladder, device)
-    most = skeleton.max_positions
+    most = skeleton.max_tokens
+    heads = load_heads(ladder, skeleton.family, device)
     engine = Engine(
         ladder=ladder,
-        tokenizer=load_tokenizer(ladder.base_dir),
+        _tokenizer=load_tokenizer(ladder.base_dir) if skeleton.family.modality == "text" else None,
         device=device,
         dtype=dtype,
         _skeleton=skeleton,
-        _heads=load_heads(ladder, skeleton.family.head_tensors, device),
+        _heads=heads,
+        _whole=frozenset(task for task, own in heads.items() if own.head.whole),
         _max_lengths={task.name: min(task.max_length or most, most) for task in ladder.manifest.tasks},
-        _loaded=_load(ladder, skeleton, rung, {}, device, dtype),
+        _loaded=load_rung(ladder, skeleton, rung, {}, device, dtype),
     )
     release_freed_memory()
     return engine
-
-
-def _load(ladder: Ladder, skeleton: Skeleton, rung: Rung, have: Held, device: str, dtype: Dtype) -> _Loaded:
-    held = load_versions(ladder, rung.stored(), have, device, skeleton.matrices if dtype == "int8" else ())
-    made = [spec for b in ladder.manifest.blocks if b.name in rung.bases for spec in b.tensors]
-    scratch = Scratch(made, skeleton.tables, device) if rung.bases else None
-    ids = {block: {task: id_for(v, task) for task, v in tasks.items()} for block, tasks in rung.versions.items()}
-    sizes = {block.name: block.bytes for block in ladder.manifest.blocks}
-    return _Loaded(
-        rung=rung,
-        layouts=lay_out(skeleton.units, ids, sizes),
-        held=held,
-        scratch=scratch,
-        weights=weights_in_use(rung, held, scratch),
-    )

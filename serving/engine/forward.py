@@ -3,35 +3,45 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from serving.engine.families.family import Packed
+from serving.engine.packing import to_device
 from serving.engine.plan import Row, StagePlan
 from serving.engine.routed import Route
 from serving.engine.skeleton import Skeleton
-from serving.engine.types import Encoded
+from serving.engine.types import Input
 
 
-def forward(skeleton: Skeleton, plan: Sequence[StagePlan], batch: Sequence[Encoded], device: str) -> Tensor:
-    """The features of the tail's rows, (rows, features), in the order of the plan's last stage."""
+def forward(skeleton: Skeleton, plan: Sequence[StagePlan], batch: Sequence[Input], device: str) -> Tensor:
+    """What the heads read: (tokens, hidden) for the rows of the plan's last stage, the tail, end to end."""
     model, family, route = skeleton.model, skeleton.family, skeleton.route
     route.runs = plan[0].runs
-    hidden = family.embed(model, _pack(plan[0].rows, batch, device))
+    hidden = family.embed(model, family.pack(skeleton.config, [batch[row.text] for row in plan[0].rows], device))
     *layers, last = skeleton.layers
-    tail = plan[-1]
     for layer, before, stage in zip(layers, plan, plan[1:], strict=False):
         hidden = _enter(route, hidden, before, stage)
-        hidden = family.finish(layer, family.attend(layer, hidden, stage.attention), hidden)
-    before, stage = plan[-3:-1]
+        hidden = family.finish(layer, family.attend(model, layer, hidden, stage.attention), hidden)
+    before, stage, tail = plan[-3:]
     hidden = _enter(route, hidden, before, stage)
-    attended = family.attend(last, hidden, stage.attention)
-    starts = _starts(stage.rows)
-    left = to_device(device, starts if tail.source is None else starts[list(tail.source)])
+    attended = family.attend(model, last, hidden, stage.attention)
+    if (left := _leaving(stage, tail)) is not None:
+        index = to_device(hidden.device, left)
+        attended, hidden = attended.index_select(1, index), hidden.index_select(1, index)
     route.runs = tail.runs
-    rows = family.finish(last, family.gather(attended, left), family.gather(hidden, left))
-    return family.pool(model, rows)[0]
+    return family.after(model, family.finish(last, attended, hidden))[0]
+
+
+def starts_of(rows: Sequence[Row]) -> NDArray[np.int64]:
+    """The index of every row's first token."""
+    lengths = np.array([row.length for row in rows], dtype=np.int64)
+    starts: NDArray[np.int64] = np.cumsum(lengths) - lengths
+    return starts
+
+
+def tokens_of(starts: NDArray[np.int64], lengths: Sequence[int]) -> NDArray[np.int64]:
+    """The indices of the tokens of rows that begin at `starts`, one row after another."""
+    return np.concatenate([np.arange(start, start + length) for start, length in zip(starts, lengths, strict=True)])
 
 
 def _enter(route: Route, hidden: Tensor, before: StagePlan, stage: StagePlan) -> Tensor:
@@ -39,33 +49,18 @@ def _enter(route: Route, hidden: Tensor, before: StagePlan, stage: StagePlan) ->
     route.runs = stage.runs
     if stage.source is None:
         return hidden
-    return hidden.index_select(1, to_device(hidden.device, _tokens_of(before.rows, stage.source)))
+    lengths = [row.length for row in stage.rows]
+    return hidden.index_select(
+        1, to_device(hidden.device, tokens_of(starts_of(before.rows)[list(stage.source)], lengths))
+    )
 
 
-def _pack(rows: Sequence[Row], batch: Sequence[Encoded], device: str) -> Packed:
-    ids = np.concatenate([batch[row.text].input_ids for row in rows])
-    types = np.concatenate([batch[row.text].token_type_ids for row in rows])
-    positions = np.concatenate([np.arange(row.length) for row in rows])
-    packed = to_device(device, np.stack([ids, types, positions]).astype(np.int64))
-    return Packed(packed[0:1], packed[1:2], packed[2:3])
-
-
-def _starts(rows: Sequence[Row]) -> NDArray[np.int64]:
-    """The index of every row's first token."""
-    lengths = np.array([row.length for row in rows])
-    starts: NDArray[np.int64] = np.cumsum(lengths) - lengths
-    return starts
-
-
-def _tokens_of(rows: Sequence[Row], source: Sequence[int]) -> NDArray[np.int64]:
-    """The indices of the tokens of rows `source`, one row after another."""
-    starts = _starts(rows)
-    return np.concatenate([np.arange(starts[row], starts[row] + rows[row].length) for row in source])
-
-
-def to_device(device: str | torch.device, array: NDArray[np.int64]) -> Tensor:
-    """The array on the device. A GPU reads it from pinned memory while the host goes on. Not tried on a GPU yet."""
-    host = torch.from_numpy(array)
-    if torch.device(device).type != "cpu":
-        host = host.pin_memory()
-    return host.to(device, non_blocking=True)
+def _leaving(stage: StagePlan, tail: StagePlan) -> NDArray[np.int64] | None:
+    """The indices of the last layer's tokens that the tail goes on with; None: all, as they lie."""
+    lengths = [row.length for row in tail.rows]
+    if tail.source is None and lengths == [row.length for row in stage.rows]:
+        return None
+    starts = starts_of(stage.rows)
+    if tail.source is not None:
+        starts = starts[list(tail.source)]
+    return starts if tail.tokens == len(lengths) else tokens_of(starts, lengths)

@@ -4,8 +4,8 @@ A row is one text on behalf of the tasks that still share it. A text's row forks
 its tasks, and rows never join again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from serving.engine.layout import StageLayout, Unit, VersionIds
@@ -15,7 +15,7 @@ Slice = tuple[int, int]
 
 @dataclass(frozen=True)
 class Row:
-    """`length` tokens of text number `text`; at the tail a sequence is one token long."""
+    """`length` tokens of text number `text`; at the tail, of those that its tasks' heads read."""
 
     text: int
     tasks: tuple[str, ...]
@@ -51,35 +51,62 @@ class StagePlan:
 
 
 def plan_batch(
-    layouts: Sequence[StageLayout], lengths: Sequence[int], tasks: Sequence[Sequence[str]]
+    layouts: Sequence[StageLayout],
+    lengths: Sequence[int],
+    tasks: Sequence[Sequence[str]],
+    whole: Collection[str] = (),
 ) -> tuple[StagePlan, ...]:
-    """Plan a batch of texts with `lengths[i]` tokens each, of which `tasks[i]` are asked; one StagePlan per layout."""
+    """Plan a batch of texts with `lengths[i]` tokens each, of which `tasks[i]` are asked; one StagePlan per layout.
+
+    At the last, the tail, a row has all its tokens only if one of its tasks is among `whole`; otherwise the first.
+    """
     rows = tuple(Row(text, tuple(asked), lengths[text]) for text, asked in enumerate(tasks))
     plans = []
     for number, layout in enumerate(layouts):
+        forked = _fork(rows, layout.branch)
         if number == len(layouts) - 1:
-            rows = tuple(Row(row.text, row.tasks, 1) for row in rows)
-        placed = sorted(_fork(rows, layout), key=lambda p: (layout.rank[p[0].tasks[0]], p[0].length))
-        source = tuple(parent for _, parent in placed)
-        in_place = number == 0 or source == tuple(range(len(rows)))
-        rows = tuple(row for row, _ in placed)
-        spans = _spans(rows, layout)
-        runs = {unit: _runs(spans, versions) for unit, versions in layout.versions.items()}
-        plans.append(StagePlan(rows, None if in_place else source, runs, _equal_lengths(rows)))
+            forked = ((row if _any(row.tasks, whole) else replace(row, length=1), parent) for row, parent in forked)
+        plan = _stage(forked, layout)
+        if number == 0 or plan.source == tuple(range(len(rows))):
+            plan = replace(plan, source=None)
+        plans.append(plan)
+        rows = plan.rows
     return tuple(plans)
 
 
-def _fork(rows: Sequence[Row], layout: StageLayout) -> Iterable[tuple[Row, int]]:
+def plan_pool(layout: StageLayout, tail: StagePlan, readings: Mapping[str, Hashable]) -> StagePlan:
+    """The stage behind the tail: a row of one token for what is read on behalf of the tasks among `readings`.
+
+    Tasks of one row part also where they do not read alike. `source` names rows of the tail, and is never None.
+    """
+    rows = [replace(row, tasks=tuple(task for task in row.tasks if task in readings), length=1) for row in tail.rows]
+    forked = _fork(rows, {task: (layout.branch[task], reading) for task, reading in readings.items()})
+    return _stage(((row, parent) for row, parent in forked if row.tasks), layout)
+
+
+def _stage(forked: Iterable[tuple[Row, int]], layout: StageLayout) -> StagePlan:
+    placed = sorted(forked, key=lambda p: (layout.rank[p[0].tasks[0]], p[0].length))
+    rows = tuple(row for row, _ in placed)
+    spans = _spans(rows, layout)
+    runs = {unit: _runs(spans, versions) for unit, versions in layout.versions.items()}
+    return StagePlan(rows, tuple(parent for _, parent in placed), runs, _equal_lengths(rows))
+
+
+def _any(tasks: Iterable[str], among: Collection[str]) -> bool:
+    return bool(among) and not set(tasks).isdisjoint(among)
+
+
+def _fork(rows: Sequence[Row], branch: Mapping[str, Hashable]) -> Iterable[tuple[Row, int]]:
     """Part each row into one per branch, with the number of the row it comes from."""
     for parent, row in enumerate(rows):
-        if len(row.tasks) == 1:
+        if len(row.tasks) < 2:
             yield row, parent
             continue
-        parts: dict[int, list[str]] = {}
+        parts: dict[Hashable, list[str]] = {}
         for task in row.tasks:
-            parts.setdefault(layout.branch[task], []).append(task)
+            parts.setdefault(branch[task], []).append(task)
         for part in parts.values():
-            yield Row(row.text, tuple(part), row.length), parent
+            yield replace(row, tasks=tuple(part)), parent
 
 
 def _spans(rows: Sequence[Row], layout: StageLayout) -> list[tuple[int, int, int]]:

@@ -6,6 +6,7 @@ Tokens always lie along axis 1 of a leaf's input: (1, tokens, ...).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -89,12 +90,22 @@ class Routed(nn.Module):
         return {name: versions[place][tensor] for name, tensor, place in self._parts}
 
 
-def twin_of(leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> nn.Module:
+# Makes the routed twin of a leaf, as `twin_of` does.
+Twin = Callable[[Any, Mapping[str, tuple[str, str]], Route], nn.Module]
+
+
+def twin_of(
+    leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route, twins: Mapping[type[nn.Module], Twin]
+) -> nn.Module:
     """The routed twin of a leaf; `tensors` gives the (tensor name, block) of each of its parameters by its name.
+
+    `twins` are those of types of leaves that the architecture has of its own.
 
     Raises:
         TypeError: the engine has no twin for modules of this type.
     """
+    if twin := twins.get(type(leaf)):
+        return twin(leaf, tensors, route)
     match leaf:
         case nn.Linear() if len({block for _, block in tensors.values()}) > 1:
             # Apart, so that a version of the weight still runs once where the bias has more versions.

@@ -1,12 +1,14 @@
 """The one instance of the transformers model: built without weights, every leaf that owns merged tensors routed."""
 
-import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoConfig
 
+from merge_builder.blocks import layout_of
 from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder
 from serving.engine import attention
@@ -18,7 +20,8 @@ from serving.engine.routed import Route, Routed, twin_of
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A model without weights. `units[s]` are the units that the leaves of stage s read from; `route` steers them.
+    """A model without weights. `units[s]` are the units that the leaves of stage s read from; `route` steers them. The
+    stages are the embeddings, the layers, the tail and the pooler.
 
     `tables` names the tensors of which leaves only look rows up, `matrices` those of linear layers.
     """
@@ -29,14 +32,11 @@ class Skeleton:
     units: tuple[tuple[Unit, ...], ...]
     tables: frozenset[str]
     matrices: frozenset[str]
-    max_positions: int
+    layers: tuple[nn.Module, ...]
+    config: Any
+    max_tokens: int
     vocabulary: int
     token_types: int
-
-    @property
-    def layers(self) -> list[nn.Module]:
-        """The encoder's layers, in order."""
-        return list(self.model.get_submodule(self.family.layers).children())
 
 
 def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
@@ -50,19 +50,23 @@ def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
     block_of = {tensor.name: block.name for block in ladder.manifest.blocks for tensor in block.tensors}
     with torch.device("meta"):
         model = family.build(config, set(block_of), attention.NAME).eval()
-    _check_names(set(block_of), {name for name, _ in model.named_parameters()})
+    # A ladder keeps the names that checkpoints have; the modules may go by newer ones.
+    canonical = layout_of({"model_type": ladder.manifest.base.model_type}, ladder.base_dir).canonical
+    _check_names(set(block_of), {canonical(name) for name, _ in model.named_parameters()})
     route = Route()
-    _replace_leaves(model, block_of, route)
+    _replace_leaves(model, block_of, canonical, route, family)
     _restore_buffers(model, device)
     return Skeleton(
         family=family,
         model=model,
         route=route,
         units=_units(model, family),
+        layers=tuple(model.get_submodule(path) for path in family.layers(model)),
+        config=config,
         tables=frozenset(m.table for m in model.modules() if isinstance(m, Routed) and m.table is not None),
         matrices=frozenset(m.matrix for m in model.modules() if isinstance(m, Routed) and m.matrix is not None),
-        max_positions=family.max_positions(config),
-        vocabulary=config.vocab_size,
+        max_tokens=family.max_tokens(config),
+        vocabulary=getattr(config, "vocab_size", 0),
         token_types=getattr(config, "type_vocab_size", 1),
     )
 
@@ -74,13 +78,15 @@ def _check_names(stored: set[str], expected: set[str]) -> None:
         raise InputError(f"the ladder lacks {missing[0]}, which its base's config.json asks for")
 
 
-def _replace_leaves(model: nn.Module, block_of: dict[str, str], route: Route) -> None:
+def _replace_leaves(
+    model: nn.Module, block_of: dict[str, str], canonical: Callable[[str], str], route: Route, family: Family
+) -> None:
     owners = [(path, leaf) for path, leaf in model.named_modules() if list(leaf.parameters(recurse=False))]
     for path, leaf in owners:
-        names = {name: f"{path}.{name}" for name, _ in leaf.named_parameters(recurse=False)}
+        names = {name: canonical(f"{path}.{name}") for name, _ in leaf.named_parameters(recurse=False)}
         tensors = {name: (tensor, block_of[tensor]) for name, tensor in names.items()}
         try:
-            model.set_submodule(path, twin_of(leaf, tensors, route))
+            model.set_submodule(path, twin_of(leaf, tensors, route, family.twins))
         except TypeError as error:
             raise InputError(f"{path} cannot be served: {error}") from error
 
@@ -92,18 +98,32 @@ def _restore_buffers(model: nn.Module, device: str) -> None:
 
 
 def _units(model: nn.Module, family: Family) -> tuple[tuple[Unit, ...], ...]:
-    tail = len(list(model.get_submodule(family.layers).children())) + 1
-    units: list[dict[Unit, None]] = [{} for _ in range(tail + 1)]
+    layers = family.layers(model)
+    units: list[dict[Unit, None]] = [{} for _ in range(len(layers) + 3)]
     for path, module in model.named_modules():
         if isinstance(module, Routed):
-            units[_stage(path, family, tail)][module.unit] = None
+            for stage in _stages(path, layers, family):
+                units[stage][module.unit] = None
     return tuple(map(tuple, units))
 
 
-def _stage(path: str, family: Family, tail: int) -> int:
-    """0 is the embeddings, 1 the first layer, `tail` the tail, which begins in the last layer, behind its attention."""
-    if layer := re.match(rf"{re.escape(family.layers)}\.(\d+)\.(.+)", path):
-        stage = int(layer[1]) + 1
-        ends = stage == tail - 1 and f"{layer[2]}.".startswith(tuple(f"{part}." for part in family.behind))
-        return tail if ends else stage
-    return tail if path.split(".")[0] in family.tail else 0
+def _stages(path: str, layers: Sequence[str], family: Family) -> Iterable[int]:
+    """Where a leaf works: 0 is the embeddings, then the layers, the tail and what pools for the heads.
+
+    The tail begins in the last layer, behind its attention.
+    """
+    tail = len(layers) + 1
+    if _within(path, family.pooler):
+        return [tail + 1]
+    if _within(path, family.tail):
+        return [tail]
+    if _within(path, family.everywhere):
+        return range(1, tail)
+    stages = [stage for stage, layer in enumerate(layers, 1) if _within(path, (layer,))]
+    if stages and stages[-1] == tail - 1 and _within(path, tuple(f"{layers[-1]}.{part}" for part in family.behind)):
+        stages[-1] = tail
+    return stages or [0]
+
+
+def _within(path: str, modules: Sequence[str]) -> bool:
+    return f"{path}.".startswith(tuple(f"{module}." for module in modules))

@@ -1,7 +1,7 @@
 """What goes into the engine and what comes out, as plain data."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +21,37 @@ class Encoded:
     tasks: tuple[str, ...]
     truncated: int = 0
 
+    @property
+    def length(self) -> int:
+        """Its tokens in the engine."""
+        return len(self.input_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One preprocessed image, float32 of shape (channels, height, width), and the tasks asked of it.
+
+    `length` counts its tokens in the engine, as `Engine.image_tokens` tells.
+    """
+
+    pixels: NDArray[np.float32]
+    tasks: tuple[str, ...]
+    length: int
+    truncated: ClassVar[int] = 0
+
+
+Input = Encoded | Image
+
 
 @dataclass(frozen=True)
 class BatchOutput:
     """The answers to one batch, all computed by one rung.
 
-    `logits[i][task]` is float32 of shape (labels of the task,) for input i. `tokens` counts the input tokens of the
-    batch before fan-out; `layer_tokens` counts the tokens that entered encoder layers, summed over the layers, copies
-    made by fan-out included (behind the last layer's attention only one token of a sequence goes on). `reconstruct_s`
-    is how long the weights of masked versions took to make, in seconds; on a GPU, how long the host took to give that
-    work out.
+    `logits[i][task]` is what the task's head makes of input i, float32: of shape (labels,) where it reads the sequence,
+    (tokens, labels) where it reads every token. `tokens` counts the input tokens of the batch before fan-out;
+    `layer_tokens` counts the tokens that entered encoder layers, summed over the layers, copies made by fan-out
+    included (behind the last layer's attention go on only those that the heads read). `reconstruct_s` is how long the
+    weights of masked versions took to make, in seconds; on a GPU, how long the host took to give that work out.
     """
 
     logits: tuple[dict[str, Logits], ...]

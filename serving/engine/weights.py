@@ -12,6 +12,8 @@ from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import Ladder, Version
 from merge_builder.ladder.manifest import TensorSpec
 from merge_builder.ladder.masked import masked_specs
+from serving.engine.answer import TaskHead
+from serving.engine.families.family import Family
 from serving.engine.linear import Int8Weight, Stored, quantise
 
 # By (block, version id).
@@ -37,17 +39,21 @@ def load_versions(
     }
 
 
-def load_heads(ladder: Ladder, needed: Iterable[str], device: str) -> Mapping[str, Mapping[str, Tensor]]:
+def load_heads(ladder: Ladder, family: Family, device: str) -> Mapping[str, TaskHead]:
     """Every task's head, by task.
 
     Raises:
-        InputError: a head lacks a tensor of those `needed`.
+        InputError: a head is of a kind that the family does not have, or lacks a tensor.
         MergeLadderError: as in `load_versions`.
     """
+    heads = {}
     for task in ladder.manifest.tasks:
-        if missing := sorted(set(needed) - {spec.name for spec in task.head.tensors}):
+        names = {spec.name for spec in task.head.tensors}
+        head = family.head(task.config, names)
+        if missing := sorted(set(head.needs) - names):
             raise InputError(f"the head of task {task.name} has no {missing[0]}: only sequence classifiers are served")
-    return {task.name: _load(ladder.head_path(task.name), task.head.tensors, device) for task in ladder.manifest.tasks}
+        heads[task.name] = TaskHead(head, _load(ladder.head_path(task.name), task.head.tensors, device))
+    return heads
 
 
 def count_bytes(stored: Iterable[Stored]) -> int:

@@ -1,6 +1,6 @@
 """BERT: `BertForSequenceClassification` checkpoints (pooler on the first token, then a linear classifier)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import BertModel
 
-from serving.engine.families.family import Family, Packed
+from serving.engine.families.family import Family, Lengths
+from serving.engine.heads.head import Head
+from serving.engine.heads.reading import FIRST
+from serving.engine.packing import PackedText, pack_text
+from serving.engine.types import Encoded
 
 _POOLER = "pooler.dense.weight"
 
@@ -18,12 +22,20 @@ def _build(config: Any, names: set[str], attention: str) -> nn.Module:
     return model
 
 
-def _embed(model: Any, packed: Packed) -> Tensor:
+def _layers(model: Any) -> Sequence[str]:
+    return [f"encoder.layer.{number}" for number in range(len(model.encoder.layer))]
+
+
+def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
+    return pack_text(inputs, device)
+
+
+def _embed(model: Any, packed: PackedText) -> Tensor:
     embedded: Tensor = model.embeddings(packed.input_ids, packed.token_type_ids, packed.positions)
     return embedded
 
 
-def _attend(layer: Any, hidden: Tensor, lengths: Sequence[tuple[int, int]]) -> Tensor:
+def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor:
     attended: Tensor = layer.attention.self(hidden, packed=lengths)[0]
     return attended
 
@@ -33,10 +45,6 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
     return output
 
 
-def _first_token(rows: Tensor, starts: Tensor) -> Tensor:
-    return rows.index_select(1, starts)
-
-
 def _pool(model: Any, rows: Tensor) -> Tensor:
     if model.pooler is None:
         return rows
@@ -44,23 +52,29 @@ def _pool(model: Any, rows: Tensor) -> Tensor:
     return pooled
 
 
-def _head(tensors: Mapping[str, Tensor], rows: Tensor) -> Tensor:
+def _classify(tensors: Mapping[str, Tensor], features: Tensor) -> Tensor:
     if _POOLER in tensors:  # the base had no pooler, so each expert keeps its own
-        rows = torch.tanh(F.linear(rows, tensors[_POOLER], tensors["pooler.dense.bias"]))
-    return F.linear(rows, tensors["classifier.weight"], tensors["classifier.bias"])
+        features = torch.tanh(F.linear(features, tensors[_POOLER], tensors["pooler.dense.bias"]))
+    return F.linear(features, tensors["classifier.weight"], tensors["classifier.bias"])
+
+
+CLASSIFIER = Head(needs=("classifier.weight", "classifier.bias"), reading=FIRST, pooled=True, apply=_classify)
+
+
+def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
+    return CLASSIFIER
 
 
 FAMILY = Family(
     build=_build,
-    layers="encoder.layer",
-    tail=("pooler",),
+    layers=_layers,
+    pooler=("pooler",),
     behind=("attention.output", "intermediate", "output"),
+    pack=_pack,
     embed=_embed,
     attend=_attend,
     finish=_finish,
-    gather=_first_token,
     pool=_pool,
     head=_head,
-    head_tensors=("classifier.weight", "classifier.bias"),
-    max_positions=lambda config: int(config.max_position_embeddings),
+    max_tokens=lambda config: int(config.max_position_embeddings),
 )

@@ -1,51 +1,60 @@
 """What the engine must know about a transformers architecture: the parts that a family adapter declares."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from serving.engine.heads.head import Head
+from serving.engine.routed import Twin
 
-@dataclass(frozen=True)
-class Packed:
-    """Packed inputs: int64 tensors of shape (1, tokens), the sequences end to end."""
+# (sequences, length) for neighbouring sequences of equal length, in the order of the tokens.
+Lengths = Sequence[tuple[int, int]]
 
-    input_ids: Tensor
-    token_type_ids: Tensor
-    positions: Tensor
+
+def _unchanged(_model: nn.Module, rows: Tensor) -> Tensor:
+    return rows
 
 
 @dataclass(frozen=True)
 class Family:
-    """One architecture. Module paths of the built model are the ladder's canonical tensor names.
+    """One architecture. Sequences lie end to end along axis 1 of all hidden states: (1, tokens, hidden).
 
+    `modality`: what its inputs are: `Encoded` texts or `Image`s.
     `build(config, names, attention)`: the encoder, with the parts that the merged tensors `names` belong to.
-    `layers`: the path of the list of layers; what precedes them is the embeddings stage.
-    `tail`: the paths of the modules that work after the last layer.
-    `behind`: the paths, within a layer, of the modules that work on each token by itself once attention is done. Only
-    one token of a sequence leaves the last layer, so there they run on that token alone, and belong to the tail.
+    `layers(model)`: the paths of its layers, in order; a path occurs again where a layer is used again.
+    `tail`: the paths of the modules that work on single tokens after the last layer (a last norm).
+    `pooler`: the paths of the modules that work on what a head reads.
+    `everywhere`: the paths of the modules that the attention of every layer draws on.
+    `behind`: the paths, within a layer, of the modules that work on each token by itself once attention is done. Most
+    heads need one token of a sequence only, so in the last layer they run on what is needed, and belong to the tail.
+    `pack(config, inputs, device)`: what `embed` takes, for sequences in this order.
     `embed(model, packed)` -> (1, tokens, hidden).
-    `attend(layer, hidden, lengths)` -> (1, tokens, width): a layer up to the modules `behind`, exclusive; `lengths` is
-    for `attention.packed_attention`.
+    `attend(model, layer, hidden, lengths)` -> (1, tokens, width): a layer up to the modules `behind`, exclusive.
     `finish(layer, attended, hidden)` -> (1, tokens, hidden): the rest of the layer.
-    `gather(rows, starts)`: the one token of each sequence that the tail works on, (1, sequences, ...), from the index
-    of every sequence's first token.
-    `pool(model, rows)` -> (1, sequences, features), through the merged part of the tail.
-    `head(tensors, rows)` -> (sequences, labels) by one task's own tensors, from rows (sequences, features).
-    `head_tensors`: what a head must have, or it is of a kind that is not supported.
-    `max_positions(config)`: the most tokens of a sequence.
+    `after(model, rows)` -> (1, tokens, hidden), through the tail.
+    `pool(model, rows)` -> (1, sequences, features), through the merged part of the pooler.
+    `head(config, names)`: how a task with this config.json, whose own tensors are `names`, answers.
+    `max_tokens(config)`: the most tokens of a sequence.
+    `image_tokens(config, height, width)`: the tokens of an image of this size (images alone).
+    `twins`: routed twins for types of leaves beside linear layers, embedding tables and layer norms.
     """
 
     build: Callable[[Any, set[str], str], nn.Module]
-    layers: str
-    tail: tuple[str, ...]
+    layers: Callable[[Any], Sequence[str]]
     behind: tuple[str, ...]
-    embed: Callable[[Any, Packed], Tensor]
-    attend: Callable[[nn.Module, Tensor, Sequence[tuple[int, int]]], Tensor]
-    finish: Callable[[nn.Module, Tensor, Tensor], Tensor]
-    gather: Callable[[Tensor, Tensor], Tensor]
-    pool: Callable[[Any, Tensor], Tensor]
-    head: Callable[[Mapping[str, Tensor], Tensor], Tensor]
-    head_tensors: tuple[str, ...]
-    max_positions: Callable[[Any], int]
+    pack: Callable[[Any, Sequence[Any], str], Any]
+    embed: Callable[[Any, Any], Tensor]
+    attend: Callable[[Any, Any, Tensor, Lengths], Tensor]
+    finish: Callable[[Any, Tensor, Tensor], Tensor]
+    head: Callable[[Mapping[str, Any], Collection[str]], Head]
+    max_tokens: Callable[[Any], int]
+    modality: Literal["text", "image"] = "text"
+    tail: tuple[str, ...] = ()
+    pooler: tuple[str, ...] = ()
+    everywhere: tuple[str, ...] = ()
+    after: Callable[[Any, Tensor], Tensor] = _unchanged
+    pool: Callable[[Any, Tensor], Tensor] = _unchanged
+    image_tokens: Callable[[Any, int, int], int] | None = None
+    twins: Mapping[type[nn.Module], Twin] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.engine.layout import lay_out
-from serving.engine.plan import Row, StagePlan, plan_batch
+from serving.engine.plan import Row, StagePlan, plan_batch, plan_pool
 
 TASKS = tuple("abcde")
 
@@ -126,3 +126,31 @@ def test_rows_that_use_the_same_versions_are_sorted_by_length() -> None:
     plan = plan_batch(layouts, [5, 2, 5, 2], ["a", "b", "b", "a"])
 
     assert plan[0].attention == ((2, 2), (2, 5))
+
+
+def test_all_tokens_leave_for_the_tasks_whose_heads_read_them_and_only_for_those() -> None:
+    versions = {"emb": dict.fromkeys("abc", "v"), "tail": {"a": "x", "b": "x", "c": "y"}}
+    layouts = lay_out([[("emb",)], [("tail",)]], versions, {"emb": 1, "tail": 1})
+    tail = plan_batch(layouts, [5, 2], ["abc", "ac"], whole={"b"})[-1]
+
+    assert {(row.text, row.tasks, row.length) for row in tail.rows} == {
+        (0, ("a", "b"), 5),
+        (0, ("c",), 1),
+        (1, ("a",), 1),
+        (1, ("c",), 1),
+    }
+
+
+def test_what_is_pooled_has_a_row_for_each_version_and_reading_of_a_text() -> None:
+    tasks = "abcd"
+    versions = {"tail": dict.fromkeys(tasks, "v"), "pool": {"a": "x", "b": "x", "c": "y", "d": "y"}}
+    *layouts, pooler = lay_out([[("tail",)], [("pool",)]], versions, {"tail": 1, "pool": 1})
+    (tail,) = plan_batch(layouts, [3, 4], [tasks, "d"], whole=tasks)
+    pool = plan_pool(pooler, tail, {"a": "first", "b": "mean", "c": "first"})  # d is not pooled
+
+    assert {(row.text, row.tasks, row.length) for row in pool.rows} == {(0, (task,), 1) for task in "abc"}
+    assert pool.source == (0, 0, 0)
+    assert {run.versions: sum(end - start for start, end in run.slices) for run in pool.runs["pool",]} == {
+        ("x",): 2,
+        ("y",): 1,
+    }

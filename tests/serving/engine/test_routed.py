@@ -31,7 +31,7 @@ LEAVES = [
 def test_a_twin_applies_each_version_to_its_tokens(leaf: nn.Module, tokens: torch.Tensor) -> None:
     versions = _versions(leaf)
     route = Route()
-    twin = twin_of(leaf, {name: (name, "block") for name in versions["x"]}, route)
+    twin = twin_of(leaf, {name: (name, "block") for name in versions["x"]}, route, {})
     route.weights = {("block", version): tensors for version, tensors in versions.items()}
     route.runs = {("block",): RUNS}
 
@@ -49,7 +49,7 @@ def test_one_version_for_all_is_the_plain_operation_on_the_whole_input() -> None
     route = Route({("block", "x"): dict(leaf.state_dict())}, {("block",): (Run(("x",), ((0, TOKENS),)),)})
     tokens = torch.randn(1, TOKENS, 4)
 
-    twin = twin_of(leaf, {"weight": ("weight", "block"), "bias": ("bias", "block")}, route)
+    twin = twin_of(leaf, {"weight": ("weight", "block"), "bias": ("bias", "block")}, route, {})
 
     assert torch.equal(twin(tokens), leaf(tokens))
 
@@ -58,7 +58,7 @@ def test_a_linear_whose_weight_and_bias_are_blocks_of_their_own_routes_them_apar
     leaf = nn.Linear(4, 6)
     versions = _versions(leaf)
     route = Route()
-    twin = twin_of(leaf, {"weight": ("weight", "w"), "bias": ("bias", "b")}, route)
+    twin = twin_of(leaf, {"weight": ("weight", "w"), "bias": ("bias", "b")}, route, {})
     route.weights = {(block, version): versions[version] for block in "wb" for version in "xy"}
     route.runs = {("w",): (Run(("x",), ((0, TOKENS),)),), ("b",): RUNS}
     tokens = torch.randn(1, TOKENS, 4)
@@ -69,4 +69,4 @@ def test_a_linear_whose_weight_and_bias_are_blocks_of_their_own_routes_them_apar
 
 def test_a_module_of_another_type_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="Bilinear"):
-        twin_of(nn.Bilinear(2, 2, 2), {"weight": ("weight", "block")}, Route())
+        twin_of(nn.Bilinear(2, 2, 2), {"weight": ("weight", "block")}, Route(), {})
