@@ -28,7 +28,6 @@ from deploy.autoscale import LOAD, load_of
 from deploy.fleet import RayFleet
 from deploy.http_server import Address, HttpServer, start_server
 from deploy.memory import free_for_weights
-from deploy.node import Node, Place
 from deploy.sizing import Sizing
 from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
@@ -42,6 +41,8 @@ from serving.node_metrics import Replica
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from deploy.node import Node
 
 DEPLOYMENT = "ladder"
 GROUP_LABEL = "mergeladder.io/group"
@@ -169,7 +170,9 @@ class LadderServer:
             await self.server.stop()
 
 
-def _node(args: AppArgs, opened: Ladder, name: str, folder: Path) -> Node:
+def _node(args: AppArgs, opened: Ladder, name: str, folder: Path) -> "Node":
+    # Here, as only a replica has a use for torch: without it the process that starts Ray is 140 MiB smaller.
+    from deploy.node import Node, Place
     from serving.engine.engine import load_engine
     from serving.service import MAX_BATCH_TOKENS, Choice, Service
 

@@ -16,8 +16,8 @@ from deploy.watch import Steady
 from merge_builder.errors import InputError
 from merge_builder.ladder import BudgetTooSmall
 from serving.errors import RungDoesNotFit
-from serving.fleet import Asked, Begun, NodeStatus
-from serving.rung_change import Change, RungChanger
+from serving.fleet import Asked, Begun, Change, NodeStatus
+from serving.rung_change import RungChanger
 from serving.rung_metrics import memory_used
 from serving.service import Choice, Service
 

@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from serving.rung_change import Change
+
+@dataclass(frozen=True)
+class Change:
+    """One change of rung: the rungs it leads from and to, by name, and how far it is.
+
+    `reached` is the rung that answers since the last step; `bytes_read` are those of the versions that were not held.
+    """
+
+    id: str
+    start: str
+    goal: str
+    reached: str
+    state: Literal["running", "done", "failed"] = "running"
+    bytes_read: int = 0
+    seconds: float = 0.0
+    error: str | None = None
 
 
 @dataclass(frozen=True)

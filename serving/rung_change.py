@@ -14,32 +14,16 @@ import asyncio
 import logging
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from merge_builder.ladder import RungSize, rung_at
 from merge_builder.ladder.path import missing_bytes, rung_path
 from serving.errors import ChangeUnderWay
+from serving.fleet import Change
 from serving.service import Choice, Service
 
 log = logging.getLogger("mergeladder.rung")
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change: the rungs it leads from and to, by name, and how far it is.
-
-    `reached` is the rung that answers since the last step; `bytes_read` are those of the versions that were not held.
-    """
-
-    id: str
-    start: str
-    goal: str
-    reached: str
-    state: Literal["running", "done", "failed"] = "running"
-    bytes_read: int = 0
-    seconds: float = 0.0
-    error: str | None = None
 
 
 class RungChanger:

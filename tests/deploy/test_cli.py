@@ -57,6 +57,17 @@ def test_the_command_line_loads_nothing_heavy():
     assert shown.stdout.strip() == "set()"
 
 
+def test_the_process_that_starts_ray_has_no_torch():
+    loaded = "{'torch', 'transformers'} & set(sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", f"import sys, deploy.local, deploy.app; print({loaded})"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout.strip() == "set()"
+
+
 def test_version(mergeladder):
     shown = mergeladder("--version")
     assert (shown.code, shown.out.strip()) == (0, f"mergeladder {version('mergeladder')}")
