@@ -10,10 +10,12 @@ accepted it. Replicas share the port by SO_REUSEPORT, so that a new one may be u
 
 import asyncio
 import socket
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # How long a client may take to send a request's head, and how long it may be. The body has the request's deadline and
@@ -21,6 +23,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 75  # longer than the minute after which load balancers close idle connections themselves
+# How long a server that stops waits for what comes on connections that were kept. A request that is on its way when an
+# idle connection is closed is lost, and its client cannot know whether it was looked at.
+LINGER_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,15 +43,44 @@ class HttpServer:
     own_port: int
     _uvicorn: uvicorn.Server
     _serving: asyncio.Task[None]
+    _listeners: Sequence[socket.socket]
+    _leaving: asyncio.Event
 
     async def stop(self) -> None:
-        """Accept no more, answer what is under way, end the application's lifespan."""
+        """Accept no more, answer what is under way and what still comes, end the application's lifespan.
+
+        Each answer is the last of its connection, so that clients go elsewhere by themselves. Who asks nothing in
+        LINGER_SECONDS is hung up on.
+        """
+        await self._leave()
+        clock = asyncio.get_running_loop().time
+        until = clock() + LINGER_SECONDS
+        while self._uvicorn.server_state.connections and clock() < until:
+            await asyncio.sleep(0.02)
         self._uvicorn.should_exit = True
         await self._serving
 
+    async def _leave(self) -> None:
+        """Take what waits in the listeners' queues, which the system would reset, and close them."""
+        loop = asyncio.get_running_loop()
+        listeners = [listener for listener in self._listeners if listener.fileno() >= 0]  # none the second time
+        for listener in listeners:
+            loop.remove_reader(listener)
+        await asyncio.sleep(0)  # asyncio makes what it has just accepted into connections; it needs the server for that
+        waiting = [connection for listener in listeners for connection in _accept_all(listener)]
+        for server in self._uvicorn.servers:
+            server.close()
+        self._leaving.set()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> "_PromptHead":
+        server = self._uvicorn
+        return _PromptHead(server.config, server.server_state, server.lifespan.state)
+
 
 async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) -> HttpServer:
-    """Serve `app` on `address` once its lifespan has begun; at the end requests get at most `drain_seconds`.
+    """Serve `app` on `address` once its lifespan has begun; a stop takes about `drain_seconds` at most.
 
     It also listens on a port of its own, which the system chooses: by it others reach this one of those that share
     the address.
@@ -55,15 +89,17 @@ async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) 
         OSError: the address cannot be listened on.
         RuntimeError: the application's start failed; the log tells why.
     """
+    leaving = asyncio.Event()
     config = uvicorn.Config(
-        app,
+        _last_answers(app, leaving),
+        interface="asgi3",
         http=_PromptHead,
         lifespan="on",
         log_config=None,
         access_log=False,  # the metrics count requests
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=int(drain_seconds),
+        timeout_graceful_shutdown=int(drain_seconds - LINGER_SECONDS),
     )
     server = uvicorn.Server(config)
     listeners = [_listen(address), _listen(Address(address.host, 0))]
@@ -73,7 +109,7 @@ async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) 
         if serving.done():
             await serving
         await asyncio.sleep(0.005)
-    return HttpServer(own_port, server, serving)
+    return HttpServer(own_port, server, serving, listeners, leaving)
 
 
 async def _serve(server: uvicorn.Server, listeners: list[socket.socket]) -> None:
@@ -98,6 +134,33 @@ def _listen(address: Address) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections in the queue of a listener that does not block."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        except ConnectionAbortedError:  # this one has gone already
+            continue
+        connection.setblocking(False)
+        yield connection
+
+
+def _last_answers(app: ASGIApp, leaving: asyncio.Event) -> ASGIApp:
+    """`app`, whose answers are the last of their connections once `leaving` is set."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start" and leaving.is_set():
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive, send_last)
+
+    return wrapped
 
 
 class _PromptHead(HttpToolsProtocol):

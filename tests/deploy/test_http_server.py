@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,9 +14,9 @@ from deploy.http_server import Address, start_server
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])  # Ray's workers use uvloop
+def anyio_backend(request) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
 
 
 def app(answer: str = "here") -> FastAPI:
@@ -49,6 +50,10 @@ async def served(address: Address, made: FastAPI) -> AsyncIterator[http_server.H
         await server.stop()
 
 
+def address_of(address: Address) -> tuple[str, int]:
+    return address.host, address.port
+
+
 async def get(address: Address, path: str = "/") -> str:
     # A new connection each time; without `verify` no certificates are read for it.
     async with httpx.AsyncClient(base_url=f"http://{address.host}:{address.port}", verify=False) as client:
@@ -71,6 +76,61 @@ async def test_a_stop_answers_what_is_under_way_and_takes_no_more(address):
         assert await under_way == "here"
         with pytest.raises(httpx.ConnectError):
             await get(address)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_stop_loses_nobody_who_asks_without_pause(address, kept):
+    limits = httpx.Limits(max_keepalive_connections=None if kept else 0)
+
+    async def ask_until_refused() -> int:
+        url, answers = f"http://{address.host}:{address.port}", 0
+        async with httpx.AsyncClient(base_url=url, limits=limits, verify=False) as client:
+            while True:
+                try:
+                    answers += (await client.get("/")).raise_for_status().json() == "here"
+                except httpx.ConnectError:
+                    return answers
+
+    for _ in range(5):
+        async with served(address, app()) as server:
+            asking = [asyncio.create_task(ask_until_refused()) for _ in range(8)]
+            await asyncio.sleep(0.2)
+            await server.stop()
+            assert all(answers > 0 for answers in await asyncio.gather(*asking))
+
+
+async def test_a_stop_answers_those_who_wait_to_be_accepted(address):
+    request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    async with served(address, app()) as server:
+        with contextlib.ExitStack() as waiting:
+            # The loop does not turn meanwhile, so nobody accepts them before the stop.
+            clients = [waiting.enter_context(socket.create_connection(address_of(address))) for _ in range(8)]
+            for client in clients[:4]:
+                client.sendall(request)
+            stopping = asyncio.create_task(server.stop())
+            await asyncio.sleep(0.3)
+            for client in clients[4:]:
+                client.sendall(request)
+            await stopping
+            answers = [b"".join(iter(lambda c=client: c.recv(65536), b"")) for client in clients]
+    assert all(b"200 OK" in answer and b"connection: close" in answer for answer in answers)
+
+
+async def test_a_connection_that_asks_nothing_does_not_hold_up_a_stop_for_long(address, monkeypatch):
+    monkeypatch.setattr(http_server, "LINGER_SECONDS", 0.5)
+    clock = asyncio.get_running_loop().time
+    async with served(address, app()) as server:
+        reader, writer = await asyncio.open_connection(*address_of(address))
+        await asyncio.sleep(0.1)
+        began = clock()
+        await server.stop()
+        assert 0.5 <= clock() - began < 5
+        assert await reader.read() == b""
+        writer.close()
+    async with served(address, app()) as server:
+        began = clock()
+        await server.stop()
+        assert clock() - began < 0.5  # with nobody there it does not linger
 
 
 async def answer_to(address: Address, *pieces: bytes, pause: float) -> bytes:
