@@ -1,27 +1,33 @@
 """Token-budget batching: requests that arrive while the engine is busy share its next batch.
 
     batcher = Batcher(engine.run, max_batch_tokens=4096, max_queued_tokens=65536, metrics=metrics)
-    answer = await batcher.submit(encoded)
+    batcher.check_time([encoded], deadline)
+    answer = await batcher.submit(encoded, deadline)
 
 One batch is in flight at a time, in one worker thread, so batches form exactly while the engine is busy: there is no
 waiting time to tune, and a lone request never waits for company. Tasks take turns, counted in tokens; within a task the
 order is first in, first out. An input asked for several tasks waits in the line of the first.
+
+Work that would be late is not begun: by the recent speed it is refused when it comes, or left out of its batch when its
+turn has come. Deadlines are on the clock of `time.perf_counter`.
 """
 
 import asyncio
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from merge_builder.ladder import Rung
-from serving.engine.types import BatchOutput, Encoded, Logits
-from serving.errors import Draining, Overloaded
+from serving.batch_metrics import observe_batch
+from serving.engine.types import BatchOutput, Input, Logits
+from serving.errors import DeadlineExceeded, Draining, Overloaded
 from serving.fair_queue import FairQueue
+from serving.in_time import check_in_time, retry_after
 from serving.metrics import Metrics
-
-_SHORTEST_RETRY_S, _LONGEST_RETRY_S = 1, 24  # before the jitter, which adds up to a quarter
-_PAST = 0.8  # weight of the past in the recent speed: about the last five batches count
+from serving.speed import Speed
 
 
 @dataclass(frozen=True)
@@ -39,18 +45,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Job:
-    encoded: Encoded
+    encoded: Input
     future: asyncio.Future[Answer]
     submitted: float
+    deadline: float
 
     @property
     def cost(self) -> int:
         return batch_cost(self.encoded)
 
 
-def batch_cost(encoded: Encoded) -> int:
+def batch_cost(encoded: Input) -> int:
     """The tokens an input may occupy in the engine: its length, once for each task, as where they share no block."""
-    return len(encoded.input_ids) * len(encoded.tasks)
+    return encoded.length * len(encoded.tasks)
 
 
 class Batcher:
@@ -61,7 +68,7 @@ class Batcher:
 
     def __init__(
         self,
-        run: Callable[[Sequence[Encoded]], BatchOutput],
+        run: Callable[[Sequence[Input]], BatchOutput],
         *,
         max_batch_tokens: int,
         max_queued_tokens: int,
@@ -73,12 +80,31 @@ class Batcher:
         self._metrics = metrics
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._queue: FairQueue[_Job] = FairQueue()
-        self._recent_tokens = self._recent_seconds = 0.0
+        self._speed = Speed()
+        self._free_at = 0.0  # when the batch that is computed should be done
         self.busy_s = 0.0  # that the engine has computed since the start
         self._loop: asyncio.Task[None] | None = None
         self._closed = False
 
-    def submit(self, encoded: Encoded) -> asyncio.Future[Answer]:
+    def check_time(self, inputs: Sequence[Input], deadline: float) -> None:
+        """Refuse what, by the recent speed, would not be answered until `deadline` if it were all submitted now.
+
+        Where nothing waits or is computed it is tried, whatever the recent speed was.
+
+        Raises:
+            DeadlineExceeded: there would not be the time for it even if nothing else waited.
+            Overloaded: what is ahead of it takes too long.
+        """
+        if self._loop is None:
+            return
+        costs: Counter[str] = Counter()
+        for item in inputs:
+            costs[item.tasks[0]] += batch_cost(item)
+        now, own = time.perf_counter(), self._seconds(costs.total())
+        others = max(self._free_at - now, 0.0) + self._seconds(self._queue.ahead(costs)) - own
+        check_in_time(left=deadline - now, own=own, ahead=others)
+
+    def submit(self, encoded: Input, deadline: float = math.inf) -> asyncio.Future[Answer]:
         """Queue one input; await the result for its answer, cancel it to give the input up.
 
         A full queue makes room for a task at the cost of the one that fills most of it: that one's last inputs fail
@@ -87,11 +113,12 @@ class Batcher:
         Raises:
             Overloaded: more than `max_queued_tokens` would wait, and no other task holds more of them.
             Draining: the batcher is closed.
+            DeadlineExceeded: at its turn there was not the time left to compute it until `deadline` (when awaited).
             Exception: whatever `run` raised for the input's batch (when awaited).
         """
         if self._closed:
             raise Draining()
-        job = _Job(encoded, asyncio.get_running_loop().create_future(), time.perf_counter())
+        job = _Job(encoded, asyncio.get_running_loop().create_future(), time.perf_counter(), deadline)
         self._make_room(job)
         self._queue.push(job.encoded.tasks[0], job, job.cost)
         self._metrics.queue_depth.inc()
@@ -109,8 +136,7 @@ class Batcher:
     @property
     def backlog_s(self) -> float:
         """The seconds that what waits needs at the recent speed; 0 before any batch was timed."""
-        speed = self._recent_seconds / self._recent_tokens if self._recent_tokens else 0.0
-        return self._queue.cost * speed
+        return self._seconds(self._queue.cost)
 
     async def _work_off(self) -> None:
         try:
@@ -121,7 +147,7 @@ class Batcher:
 
     def _make_room(self, job: _Job) -> None:
         while len(self._queue) and self._queue.cost + job.cost > self._max_queued_tokens:
-            refused = Overloaded(self._retry_after_s())
+            refused = Overloaded(retry_after(self.backlog_s))
             last = self._queue.pop_longest(job.encoded.tasks[0], job.cost)
             if last is None:
                 raise refused
@@ -130,27 +156,42 @@ class Batcher:
                 last.future.set_exception(refused)
 
     def _next_batch(self) -> list[_Job]:
-        """The next jobs in turn that fit the token budget, at least one; those that were cancelled are dropped."""
+        """The next jobs in turn that fit the token budget, at least one, and that can all be done in time.
+
+        Those that were cancelled are dropped. Those for which it is too late fail; but where nothing else is left to
+        do, one of them is tried: it may be that the engine has become faster.
+        """
         jobs: list[_Job] = []
-        room = self._max_batch_tokens
-        while job := self._queue.pop(room if jobs else None):
+        late: list[_Job] = []
+        now, due, cost, room = time.perf_counter(), math.inf, 0, float(self._max_batch_tokens)
+        while job := self._queue.pop(room - cost if jobs else None):
             self._metrics.queue_depth.dec()
             if job.future.cancelled():
                 self._metrics.cancelled.labels("queue").inc()
-                continue
-            jobs.append(job)
-            room -= job.cost
+            elif now + self._speed.seconds(cost + job.cost) > job.deadline:
+                late.append(job)
+            else:
+                jobs.append(job)
+                cost, due = cost + job.cost, min(due, job.deadline)
+                room = min(self._max_batch_tokens, self._speed.tokens(due - now))
+        if late and not jobs and late[-1].deadline > now:
+            jobs.append(late.pop())
+        for job in late:
+            self._metrics.cancelled.labels("late").inc()
+            job.future.set_exception(DeadlineExceeded("the request would be late by now: allow it more time"))
         return jobs
 
     async def _answer(self, jobs: list[_Job]) -> None:
         """Run one batch and hand out its answers; if it fails, its own submitters are told and nobody else."""
         batch = [job.encoded for job in jobs]
         started = time.perf_counter()
+        self._free_at = started + self._speed.seconds(sum(job.cost for job in jobs))
         try:
             output = await asyncio.get_running_loop().run_in_executor(self._worker, self._run, batch)
             inference_s = time.perf_counter() - started
             self.busy_s += inference_s
-            self._record(batch, output, inference_s)
+            self._speed.record(sum(map(batch_cost, batch)), inference_s)
+            observe_batch(self._metrics, batch, output, inference_s)
             answers = [
                 Answer(logits, output.rung, started - job.submitted, inference_s)
                 for job, logits in zip(jobs, output.logits, strict=True)
@@ -167,18 +208,6 @@ class Batcher:
             self._metrics.queue_duration.observe(answer.queue_s)
             job.future.set_result(answer)
 
-    def _record(self, batch: list[Encoded], output: BatchOutput, inference_s: float) -> None:
-        self._recent_tokens = _PAST * self._recent_tokens + sum(map(batch_cost, batch))
-        self._recent_seconds = _PAST * self._recent_seconds + inference_s
-        self._metrics.inference_duration.labels(output.rung.name).observe(inference_s)
-        if output.rung.bases:  # some of its versions are masked
-            self._metrics.reconstruct_duration.labels(output.rung.name).observe(output.reconstruct_s)
-        self._metrics.batch_size.observe(len(batch))
-        self._metrics.batch_tokens.observe(output.tokens)
-        padded = len(batch) * max(len(encoded.input_ids) for encoded in batch)
-        self._metrics.batch_padding_ratio.observe(1 - output.tokens / padded)
-        self._metrics.batch_tasks.observe(len({task for encoded in batch for task in encoded.tasks}))
-
-    def _retry_after_s(self) -> float:
-        """The seconds the queue needs at the recent speed, within bounds; the least before any batch was timed."""
-        return min(max(self.backlog_s, _SHORTEST_RETRY_S), _LONGEST_RETRY_S)
+    def _seconds(self, cost: int) -> float:
+        """What inputs of `cost` tokens need at the recent speed, in as few batches as hold them."""
+        return self._speed.seconds(cost, math.ceil(cost / self._max_batch_tokens))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from merge_builder.errors import InputError
 from serving.clipping import clip
 from serving.engine.tokenize import TextTooLong, Tokenizer, Tokens
-from serving.engine.types import Encoded
+from serving.engine.types import Encoded, Image
 from serving.errors import EmptyText, InputTooLong, RequestError
 
 
@@ -26,11 +26,21 @@ class Ids:
 
 
 @dataclass(frozen=True)
+class ImageFile:
+    """An image, as the bytes of its file (`serving.images`)."""
+
+    data: bytes
+
+
+Input = Text | Ids | ImageFile
+
+
+@dataclass(frozen=True)
 class Row:
     """One engine input, and the place in the request of the input that it stands for."""
 
     place: int
-    encoded: Encoded
+    encoded: Encoded | Image
 
 
 def encode(

@@ -29,12 +29,23 @@ class InputTooLong(RequestError):
     """An input has more tokens than its task takes, and truncation was not allowed."""
 
 
+class UnreadableImage(RequestError):
+    """An image file is of no format that is read, damaged, cut off or animated."""
+
+
+class ImageTooLarge(RequestError):
+    """An image has more pixels than are decoded."""
+
+
 class TooManyInputs(RequestError):
     """The request has more inputs than the server takes at once."""
 
 
 class RequestTooLarge(RequestError):
-    """The request has more tokens, over all its tasks, than the server takes at once; no retry would help."""
+    """The request has more tokens, over all its tasks, or more pixels than the server takes at once.
+
+    No retry would help.
+    """
 
 
 class Unavailable(MergeLadderError):
@@ -47,11 +58,11 @@ class Unavailable(MergeLadderError):
 
 
 class Overloaded(Unavailable):
-    """The queue is full; it should have room again in about `seconds`."""
+    """The queue is full, or too long for the request; that should be over in about `seconds`."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, why: str = "the queue is full") -> None:
         retry = _jittered(seconds)
-        super().__init__(f"the queue is full: try again in {retry} s", retry_after_s=retry)
+        super().__init__(f"{why}: try again in {retry} s", retry_after_s=retry)
 
 
 class RungTooSmall(Unavailable):
@@ -85,7 +96,7 @@ class RungDoesNotFit(RequestError):
 
 
 class DeadlineExceeded(Unavailable):
-    """The request's time was up before it was answered; what was not yet computed never is."""
+    """The request's time was, or would be, up before it is answered; what was not yet computed never is."""
 
 
 def _jittered(seconds: float) -> int:

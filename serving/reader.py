@@ -5,28 +5,47 @@ rows = await reader.read([Text("a fine film")], [("sst2",)], truncate=True)
 """
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from merge_builder.errors import InputError
 from serving.batcher import batch_cost
-from serving.encoding import Ids, Row, Text, encode
+from serving.encoding import Ids, ImageFile, Input, Row, Text, encode
 from serving.errors import RequestError, RequestTooLarge, TooManyInputs
+from serving.images.decode import MAX_PIXELS
+from serving.images.encode import ImageEncoder, grey
+from serving.images.preprocess import load_processor
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
 
+MAX_REQUEST_PIXELS = 4 * MAX_PIXELS  # to decode them takes a core some seconds
+_MOST_DECODERS = 4  # at once: each may hold as many pixels as an image may have
+
 
 class Reader:
-    """Tokenises in a thread of its own, in the order of the calls; `max_lengths` tells the most tokens a task takes."""
+    """Tokenises in a thread of its own, in the order of the calls; `max_lengths` tells the most tokens a task takes.
+
+    Image files are decoded in a few threads, each by itself.
+    """
 
     def __init__(
         self, engine: "Engine", max_lengths: Mapping[str, int], *, max_inputs: int, max_request_tokens: int
     ) -> None:
         self._engine, self._max_lengths = engine, max_lengths
         self._max_inputs, self._max_request_tokens = max_inputs, max_request_tokens
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tokenizer")
+        self._images = None
+        if engine.modality == "image":
+            self._images = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
+        threads = 1 if self._images is None else min(_MOST_DECODERS, os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
+
+    @property
+    def sample(self) -> Input:
+        """An input that every task takes."""
+        return Text("ready?") if self._images is None else grey()
 
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs if a request may not have so many."""
@@ -39,31 +58,99 @@ class Reader:
 
     def check_size(self, what: str, rows: Sequence[Row]) -> None:
         """Raises RequestTooLarge if `what`, whose rows these are, has more tokens than a request may."""
-        cost, most = sum(batch_cost(row.encoded) for row in rows), self._max_request_tokens
-        if cost > most:
-            raise RequestTooLarge(f"{what} has {cost} tokens over its tasks and at most {most} are taken: split it")
+        self._check_tokens(what, sum(batch_cost(row.encoded) for row in rows))
+
+    def _check_tokens(self, what: str, tokens: int) -> None:
+        if tokens > (most := self._max_request_tokens):
+            raise RequestTooLarge(f"{what} has {tokens} tokens over its tasks and at most {most} are taken: split it")
+
+    async def check_images(self, inputs: Sequence[Input], tasks: Sequence[Sequence[str]]) -> None:
+        """Refuse a request for what its image files tell in their headers, before any of them is decoded.
+
+        Raises:
+            RequestError: one cannot be read, or together they have more tokens or pixels than a request may.
+        """
+        images = self._images
+        if images is None:
+            return
+        files = _files(inputs, 0)
+
+        def work() -> None:
+            measures = [images.measure(place, item) for place, item in enumerate(files)]
+            self._check_tokens("the request", sum(m.tokens * len(t) for m, t in zip(measures, tasks, strict=True)))
+            if (pixels := sum(measure.pixels for measure in measures)) > MAX_REQUEST_PIXELS:
+                raise RequestTooLarge(
+                    f"the images of the request have {pixels} pixels and at most {MAX_REQUEST_PIXELS} are taken: "
+                    "split it, send them smaller, or have its answers streamed"
+                )
+
+        await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def read(
-        self, inputs: Sequence[Text | Ids], tasks: Sequence[Sequence[str]], *, truncate: bool, first: int = 0
+        self, inputs: Sequence[Input], tasks: Sequence[Sequence[str]], *, truncate: bool, first: int = 0
     ) -> list[Row]:
         """The rows of `inputs`, which are those of the request from the place `first` on, as `serving.encoding` makes
-        them, and checked for all that could make the engine refuse, so that no request fails with another's batch.
+        them of texts and `serving.images` of images, and checked for all that could make the engine refuse, so that no
+        request fails with another's batch.
 
         Raises:
             RequestError: an input cannot be read.
         """
+        if self._images is None:
+            texts = _texts(inputs, first)
 
-        def work() -> list[Row]:
-            rows = encode(self._engine.tokenizer, inputs, tasks, self._max_lengths, truncate=truncate, first=first)
-            for row in rows:
-                try:
-                    self._engine.check(row.encoded)
-                except InputError as error:
-                    raise RequestError(f"inputs[{row.place}]: {error}", f"inputs[{row.place}]") from error
-            return rows
+            def work() -> list[Row]:
+                rows = encode(self._engine.tokenizer, texts, tasks, self._max_lengths, truncate=truncate, first=first)
+                self._check(rows)
+                return rows
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self._read_images(self._images, _files(inputs, first), tasks, first)
+
+    async def _read_images(
+        self, images: ImageEncoder, files: Sequence[ImageFile], tasks: Sequence[Sequence[str]], first: int
+    ) -> list[Row]:
+        def work(place: int, item: ImageFile, names: Sequence[str]) -> Row:
+            row = images.encode(place, item, names)
+            self._check([row])
+            return row
+
+        loop = asyncio.get_running_loop()
+        jobs = [
+            loop.run_in_executor(self._threads, work, place, item, names)
+            for place, (item, names) in enumerate(zip(files, tasks, strict=True), first)
+        ]
+        try:
+            return [await job for job in jobs]
+        finally:
+            for job in jobs:
+                job.cancel()  # none is decoded for nobody
+
+    def _check(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            try:
+                self._engine.check(row.encoded)
+            except InputError as error:
+                raise RequestError(f"inputs[{row.place}]: {error}", f"inputs[{row.place}]") from error
 
     def close(self) -> None:
-        """Stop the thread; what was asked of it is read."""
-        self._thread.shutdown(wait=False)
+        """Stop the threads; what was asked of them is read."""
+        self._threads.shutdown(wait=False)
+
+
+def _texts(inputs: Sequence[Input], first: int) -> list[Text | Ids]:
+    texts = [item for item in inputs if not isinstance(item, ImageFile)]
+    _check_kind(inputs, texts, first, "an image, and this ladder's tasks take texts")
+    return texts
+
+
+def _files(inputs: Sequence[Input], first: int) -> list[ImageFile]:
+    files = [item for item in inputs if isinstance(item, ImageFile)]
+    _check_kind(inputs, files, first, "a text, and this ladder's tasks take images")
+    return files
+
+
+def _check_kind(inputs: Sequence[Input], right: Sequence[Input], first: int, problem: str) -> None:
+    if len(right) < len(inputs):
+        place = first + next(n for n, item in enumerate(inputs) if n == len(right) or item is not right[n])
+        raise RequestError(f"inputs[{place}] is {problem}", f"inputs[{place}]")

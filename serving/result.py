@@ -62,7 +62,7 @@ def make_result(
         logits={task: np.stack([found[place, task] for place in own]) for task, own in places.items()},
         places={task: tuple(own) for task, own in places.items()},
         rung=answers[0].rung,
-        tokens=sum(len(row.encoded.input_ids) for row in rows),
+        tokens=sum(row.encoded.length for row in rows),
         truncated=sum(row.encoded.truncated for row in rows),
         timings=Timings(last.queue_s, tokenize, last.inference_s, total),
     )

@@ -16,7 +16,7 @@ from merge_builder.ladder import Manifest, RungSize
 from merge_builder.ladder.manifest import Task
 from merge_builder.names import nearest
 from serving.batcher import Answer, Batcher
-from serving.encoding import Ids, Row, Text
+from serving.encoding import Input, Row
 from serving.errors import Draining, UnknownTask
 from serving.floor import check_rung, least_rung
 from serving.metrics import Metrics
@@ -98,8 +98,8 @@ class Service:
         return self.engine.ladder.manifest
 
     async def start(self) -> None:
-        """Answer one text for every task; only then is the service `ready`."""
-        await self.predict([Text("ready?")], list(self.tasks))
+        """Answer one input for every task; only then is the service `ready`."""
+        await self.predict([self.reader.sample], list(self.tasks))
         self.ready = True
 
     async def aclose(self) -> None:
@@ -111,7 +111,7 @@ class Service:
 
     async def predict(
         self,
-        inputs: Sequence[Text | Ids],
+        inputs: Sequence[Input],
         tasks: Sequence[str],
         **options: Unpack[Options],
     ) -> Result:
@@ -126,7 +126,7 @@ class Service:
 
     async def predict_each(
         self,
-        inputs: Sequence[Text | Ids],
+        inputs: Sequence[Input],
         tasks: Sequence[Sequence[str]],
         *,
         truncate: bool = True,
@@ -137,6 +137,7 @@ class Service:
         started = time.perf_counter()
         self.reader.check_count(len(inputs))
         least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
+        await self.reader.check_images(inputs, tasks)
         rows = await self.reader.read(inputs, tasks, truncate=truncate)
         self.reader.check_size("the request", rows)
         tokenize = time.perf_counter() - started
@@ -185,4 +186,4 @@ class Service:
         for row in rows:
             for task in row.encoded.tasks:
                 self.metrics.inputs.labels(task).inc()
-                self.metrics.tokens.labels(task).inc(len(row.encoded.input_ids))
+                self.metrics.tokens.labels(task).inc(row.encoded.length)

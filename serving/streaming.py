@@ -12,19 +12,19 @@ from contextlib import aclosing
 from itertools import groupby
 
 from serving.batcher import Answer, batch_cost
-from serving.encoding import Ids, Row, Text
+from serving.encoding import Input, Row
 from serving.errors import Overloaded
 from serving.floor import check_rung
 from serving.result import Result, make_result
 from serving.service import Service
 
 Rows = Sequence[Row]  # those of one input
-_CHUNK = 32  # inputs that are tokenised at once
+_CHUNK = 32  # inputs that are read at once
 
 
 async def stream(
     service: Service,
-    inputs: Sequence[Text | Ids],
+    inputs: Sequence[Input],
     tasks: Sequence[Sequence[str]],
     *,
     truncate: bool = True,

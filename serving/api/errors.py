@@ -20,6 +20,7 @@ from serving.errors import (
     DeadlineExceeded,
     Draining,
     EmptyText,
+    ImageTooLarge,
     InputTooLong,
     Overloaded,
     RequestError,
@@ -30,6 +31,7 @@ from serving.errors import (
     Unavailable,
     UnknownNode,
     UnknownTask,
+    UnreadableImage,
 )
 
 log = logging.getLogger("mergeladder.api")
@@ -81,12 +83,14 @@ KINDS: Mapping[type[Exception], Kind] = {
     UnknownNode: Kind(404, "unknown_node"),
     ChangeUnderWay: Kind(409, "change_under_way"),
     BodyTooLarge: Kind(413, "body_too_large"),
+    ImageTooLarge: Kind(413, "image_too_large"),
     TooManyInputs: Kind(413, "too_many_inputs"),
     RequestTooLarge: Kind(413, "request_too_large"),
     RequestError: Kind(422, "invalid_request"),
     InvalidRequest: Kind(422, "invalid_request"),
     NoRouter: Kind(422, "no_router"),
     EmptyText: Kind(422, "empty_text"),
+    UnreadableImage: Kind(422, "unreadable_image"),
     InputTooLong: Kind(422, "input_too_long"),
     Overloaded: Kind(429, "overloaded"),
     RungTooSmall: Kind(503, "rung_too_small"),

@@ -32,6 +32,7 @@ from serving.client.errors import (
     Draining,
     EmptyText,
     Forbidden,
+    ImageTooLarge,
     InputTooLong,
     InvalidRequest,
     MalformedJson,
@@ -52,6 +53,7 @@ from serving.client.errors import (
     UnknownNode,
     UnknownTask,
     UnknownVersion,
+    UnreadableImage,
 )
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "Draining",
     "EmptyText",
     "Forbidden",
+    "ImageTooLarge",
     "InputTooLong",
     "InvalidRequest",
     "MalformedJson",
@@ -94,4 +97,5 @@ __all__ = [
     "UnknownNode",
     "UnknownTask",
     "UnknownVersion",
+    "UnreadableImage",
 ]

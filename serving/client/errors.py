@@ -94,6 +94,14 @@ class EmptyText(MergeLadderApiError):
     """An input has no text."""
 
 
+class UnreadableImage(MergeLadderApiError):
+    """An image file is of no format that the server reads, damaged, cut off or animated."""
+
+
+class ImageTooLarge(MergeLadderApiError):
+    """An image has more pixels than the server decodes: send it smaller."""
+
+
 class InputTooLong(MergeLadderApiError):
     """An input is longer than its task takes, and `truncate=False`."""
 
@@ -146,8 +154,10 @@ TYPES: dict[str, type[MergeLadderApiError]] = {
     "no_router": NoRouter,
     "body_too_large": BodyTooLarge,
     "request_too_large": RequestTooLarge,
+    "image_too_large": ImageTooLarge,
     "too_many_inputs": TooManyInputs,
     "empty_text": EmptyText,
+    "unreadable_image": UnreadableImage,
     "input_too_long": InputTooLong,
     "overloaded": Overloaded,
     "rung_too_small": RungTooSmall,

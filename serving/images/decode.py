@@ -33,11 +33,11 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK")
 _BAND = 256  # rows that are laid on white at once
 
 
-class UnusableImage(InputError):
+class Unreadable(InputError):
     """The file is no image that is read here: of another format, damaged, animated. The message begins with a verb."""
 
 
-class ImageTooLarge(UnusableImage):
+class TooManyPixels(Unreadable):
     """The image has more pixels than are decoded."""
 
 
@@ -45,26 +45,26 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The image in `data`, with its size and nothing decoded yet.
 
     Raises:
-        ImageTooLarge: it has more than `max_pixels` pixels.
-        UnusableImage: it is of no known format, damaged in its header, animated, or a JPEG of very many scans.
+        TooManyPixels: it has more than `max_pixels` pixels.
+        Unreadable: it is of no known format, damaged in its header, animated, or a JPEG of very many scans.
     """
     if not data:
-        raise UnusableImage("is empty: send the bytes of an image file")
+        raise Unreadable("is empty: send the bytes of an image file")
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         moving = image.format != "MPO" and getattr(image, "is_animated", False)  # MPO: a photo with its preview
     except UnidentifiedImageError:
-        raise UnusableImage(f"is no image file of a format that is read: {', '.join(_FORMATS)}") from None
+        raise Unreadable(f"is no image file of a format that is read: {', '.join(_FORMATS)}") from None
     except Image.DecompressionBombError:
-        raise ImageTooLarge(f"has more pixels than are taken, {max_pixels}: send it smaller") from None
+        raise TooManyPixels(f"has more pixels than are taken, {max_pixels}: send it smaller") from None
     except Exception as error:
         raise _damaged(error) from None
     if math.prod(image.size) > max_pixels:
-        raise ImageTooLarge(f"has {image.width} x {image.height} pixels and at most {max_pixels} are taken: shrink it")
+        raise TooManyPixels(f"has {image.width} x {image.height} pixels and at most {max_pixels} are taken: shrink it")
     if moving:
-        raise UnusableImage("is animated: send one of its frames, as an image of its own")
+        raise Unreadable("is animated: send one of its frames, as an image of its own")
     if image.format in ("JPEG", "MPO") and data.count(_START_OF_SCAN) > _MOST_SCANS:
-        raise UnusableImage(f"is a JPEG of more than {_MOST_SCANS} scans: save it anew")
+        raise Unreadable(f"is a JPEG of more than {_MOST_SCANS} scans: save it anew")
     return image
 
 
@@ -75,29 +75,29 @@ def to_rgb(image: Image.Image) -> Image.Image:
     has it. 16 bits a channel become the higher 8. Colour profiles are not looked at, as no image processor does.
 
     Raises:
-        UnusableImage: the file is damaged or truncated, or its pixels are of a kind that no model here takes.
+        Unreadable: the file is damaged or truncated, or its pixels are of a kind that no model here takes.
     """
     try:
         image.load()
         turned = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
         image = _rgb(image)
         return image if turned is None else image.transpose(turned)
-    except (UnusableImage, MemoryError):
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:
         raise _damaged(error) from None
 
 
-def _damaged(error: Exception) -> UnusableImage:
+def _damaged(error: Exception) -> Unreadable:
     """What Pillow stumbled on in a file, which it tells by nearly any exception; none of its words, which may quote."""
-    return UnusableImage(f"is damaged or cut off ({type(error).__name__}): send the whole file")
+    return Unreadable(f"is damaged or cut off ({type(error).__name__}): send the whole file")
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return _from_16_bits(image)
     if image.mode not in _MODES:
-        raise UnusableImage(f"has pixels of the kind {image.mode}: save it with 8 bits a channel")
+        raise Unreadable(f"has pixels of the kind {image.mode}: save it with 8 bits a channel")
     if "A" in image.getbands() or image.info.get("transparency") is not None:
         return _on_white(image)
     return image.convert("RGB")

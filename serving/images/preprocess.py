@@ -22,7 +22,7 @@ from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_base import ImageProcessingMixin
 
 from merge_builder.errors import InputError
-from serving.images.decode import MAX_PIXELS, ImageTooLarge
+from serving.images.decode import MAX_PIXELS, TooManyPixels
 
 _CHANNELS = 3
 # What the configuration may hold beside what is read here: names, and what concerns other uses of the processor.
@@ -68,19 +68,19 @@ class Processor:
         """The height and width of what `process` makes of an image of this height and width.
 
         Raises:
-            ImageTooLarge: resized, a very long and narrow image would have more pixels than are ever decoded.
+            TooManyPixels: resized, a very long and narrow image would have more pixels than are ever decoded.
         """
         if self.resize is not None:
             height, width = self.resize.target(height, width)
             if height * width > MAX_PIXELS:
-                raise ImageTooLarge("is too long for its breadth: cut it")
+                raise TooManyPixels("is too long for its breadth: cut it")
         return self.crop or (height, width)
 
     def process(self, image: Image.Image) -> NDArray[np.float32]:
         """The model's input, float32 of shape (3, height, width), for an RGB image.
 
         Raises:
-            ImageTooLarge: as `size`.
+            TooManyPixels: as `size`.
         """
         self.size(image.height, image.width)
         if self.resize is not None:

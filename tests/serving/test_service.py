@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from merge_builder.ladder import Ladder, rung_at
-from serving.encoding import Ids, Text
+from serving.encoding import Ids, ImageFile, Text
 from serving.engine.engine import Engine, load_engine
 from serving.engine.types import BatchOutput, Encoded
 from serving.errors import Draining, Overloaded, RequestError, RequestTooLarge, RungTooSmall, UnknownTask
@@ -179,3 +179,9 @@ async def test_what_is_counted(engine: Engine) -> None:
     assert [value("mergeladder_inputs_total", {"task": task}) for task in ("ant", "bee", "cat")] == [2, 2, None]
     assert [value("mergeladder_tokens_total", {"task": task}) for task in ("ant", "bee")] == [22 + 3, 8 + 3]
     assert value("mergeladder_tokenize_duration_seconds_count") == 1
+
+
+async def test_an_image_is_no_input_of_texts(service: Service) -> None:
+    with pytest.raises(RequestError, match=r"inputs\[2\] is an image, and this ladder's tasks take texts") as refused:
+        await service.predict([*TEXTS[:2], ImageFile(b"..."), TEXTS[3]], ["ant"])
+    assert refused.value.param == "inputs[2]"

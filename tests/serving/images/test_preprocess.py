@@ -11,7 +11,7 @@ from PIL import Image
 from transformers import AutoImageProcessor
 
 from merge_builder.errors import InputError
-from serving.images.decode import ImageTooLarge
+from serving.images.decode import TooManyPixels
 from serving.images.preprocess import load_processor
 
 HALVES, IMAGENET = [0.5, 0.5, 0.5], [0.485, 0.456, 0.406]
@@ -131,6 +131,6 @@ def test_without_a_file_the_error_names_the_folder(folder: Path) -> None:
 def test_an_image_that_would_be_blown_up_is_refused(folder: Path) -> None:
     processor = load_processor(_write(folder, CONFIGS["dinov2"]))
     long = Image.new("RGB", (60_000, 1))
-    with pytest.raises(ImageTooLarge, match="too long for its breadth"):
+    with pytest.raises(TooManyPixels, match="too long for its breadth"):
         processor.process(long)
     assert processor.process(Image.new("RGB", (6_000, 1))).shape == (3, 20, 20)

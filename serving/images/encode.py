@@ -1,0 +1,76 @@
+"""From the image files of a request to the engine's inputs. All of this may run in many threads at once.
+
+encoder = ImageEncoder(load_processor(ladder.base_dir), engine.image_tokens)
+encoder.measure(0, ImageFile(data))                 # by its header: nothing is decoded
+encoder.encode(0, ImageFile(data), ("fashion",))
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from PIL import Image as Pillow
+
+from merge_builder.errors import InputError
+from serving.encoding import ImageFile, Row
+from serving.engine.types import Image
+from serving.errors import ImageTooLarge, RequestError, UnreadableImage
+from serving.images.decode import TooManyPixels, Unreadable, open_image, to_rgb
+from serving.images.preprocess import Processor
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What an image costs: the pixels to decode, and the tokens in the engine for each task asked."""
+
+    pixels: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """`tokens(height, width)` counts those of a preprocessed image, or raises InputError."""
+
+    processor: Processor
+    tokens: Callable[[int, int], int]
+
+    def measure(self, place: int, item: ImageFile) -> Measure:
+        """What the image costs, by its header.
+
+        Raises:
+            UnreadableImage, ImageTooLarge, RequestError: it cannot be an input; `place` is its place in the request.
+        """
+        with _at(place):
+            image = open_image(item.data)
+            return Measure(image.width * image.height, self.tokens(*self.processor.size(image.height, image.width)))
+
+    def encode(self, place: int, item: ImageFile, tasks: Sequence[str]) -> Row:
+        """The image decoded and preprocessed, for `tasks`.
+
+        Raises:
+            UnreadableImage, ImageTooLarge, RequestError: as `measure`, and where the file turns out to be damaged.
+        """
+        with _at(place):
+            pixels = self.processor.process(to_rgb(open_image(item.data)))
+            return Row(place, Image(pixels, tuple(tasks), self.tokens(*pixels.shape[1:])))
+
+
+@contextmanager
+def _at(place: int) -> Iterator[None]:
+    param = f"inputs[{place}]"
+    try:
+        yield
+    except TooManyPixels as error:
+        raise ImageTooLarge(f"{param} {error}", param) from error
+    except Unreadable as error:
+        raise UnreadableImage(f"{param} {error}", param) from error
+    except InputError as error:
+        raise RequestError(f"{param}: {error}", param) from error
+
+
+def grey() -> ImageFile:
+    """An image that shows nothing, to try an engine with."""
+    file = io.BytesIO()
+    Pillow.new("RGB", (224, 224), (128, 128, 128)).save(file, "PNG")
+    return ImageFile(file.getvalue())
