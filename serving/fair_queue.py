@@ -4,6 +4,7 @@ Deficit round robin (Shreedhar and Varghese 1995): at its turn a task may take w
 """
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ class FairQueue(Generic[T]):
         self._lines.setdefault(task, deque()).append((item, cost))
         self._add(task, cost)
 
-    def pop(self, room: int | None) -> T | None:
+    def pop(self, room: float | None) -> T | None:
         """The next item in turn; None if nothing waits or the next one costs more than `room` (None: any cost)."""
         while self._lines:
             task, line = next(iter(self._lines.items()))
@@ -52,6 +53,12 @@ class FairQueue(Generic[T]):
         item, removed = self._lines[longest].pop()
         self._add(longest, -removed)
         return item
+
+    def ahead(self, costs: Mapping[str, int]) -> int:
+        """What would be served until all of `costs`, by task, were, if they were queued now; themselves included."""
+        own = {task: self._costs[task] + cost for task, cost in costs.items()}
+        turns = max(own.values())
+        return sum(min(cost, turns) for cost in (self._costs | own).values())
 
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))

@@ -36,7 +36,11 @@ class Metrics:
         self.inputs = counter("inputs_total", "Inputs answered.", "task")
         self.tokens = counter("tokens_total", "Tokens of the inputs answered, after truncation.", "task")
         self.rejected = counter("rejected_total", "Requests turned away unread or unqueued.", "reason")
-        self.cancelled = counter("cancelled_total", "Inputs given up by their client, by how far they were.", "stage")
+        self.cancelled = counter(
+            "cancelled_total",
+            "Inputs given up: by their client, in the queue or in inference, or as late.",
+            "stage",
+        )
         self.request_duration = histogram(
             "request_duration_seconds", "From the first byte to the last.", _SECONDS, "task"
         )
@@ -60,7 +64,7 @@ class Metrics:
         self.swap_duration = histogram("swap_duration_seconds", "A change of rung, its reading included.", _SECONDS)
         self.queue_depth = gauge("queue_depth", "Inputs that wait for a batch.")
         self.inflight = gauge("inflight_requests", "Requests being answered.")
-        for series, names in ((self.cancelled, ("queue", "inference")), (self.rung_swaps, ("done", "failed"))):
+        for series, names in ((self.cancelled, ("queue", "inference", "late")), (self.rung_swaps, ("done", "failed"))):
             for name in names:
                 series.labels(name)  # 0 from the start on, so that rates see the first one
 
