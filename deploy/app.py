@@ -107,16 +107,13 @@ class LadderServer:
             self._keep(self._settle(sizing))
 
     async def _settle(self, sizing: Sizing) -> None:
-        """Be at the rung and listen; or, where there is none, do not."""
+        """Be at the rung and listen; where none fits, listen too: to say so, and to be told another budget."""
         await self.node.settle(sizing)
-        if self.node.out is None and self.server is None:
+        if self.server is None:
             address = Address(self.args.host, self.args.port)
             self.server = await start_server(self._app(), address, drain_seconds=DRAIN_SECONDS - 1)
             host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
             self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
-        elif self.node.out is not None and self.server is not None:
-            server, self.server = self.server, None
-            await server.stop()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -130,9 +127,15 @@ class LadderServer:
         app = create_app(
             self.node.service, keys=args.keys, admin_keys=args.admin_keys, replica=replica, fleet=self.fleet
         )
-        # What KubeRay's probes ask for.
-        app.add_api_route("/-/healthz", lambda: PlainTextResponse("success"), include_in_schema=False)
+        app.add_api_route("/-/healthz", self._healthz, include_in_schema=False)
         return app
+
+    async def _healthz(self) -> PlainTextResponse:
+        """What KubeRay's probes ask: whether this node's port leads to answers, be it by a replica beside this one."""
+        if self.node.out is None:
+            return PlainTextResponse("success")
+        here = [status.ready for status in await self.fleet.nodes() if status.node == self.node.place.node]
+        return PlainTextResponse("success") if any(here) else PlainTextResponse(self.node.out, 503)
 
     def status(self) -> NodeStatus:
         """How it is."""

@@ -1,13 +1,14 @@
 """A note on disk of the rung that a replica is going to, so that one which dies of it does not die of it for ever.
 
 Where the kernel kills a process for its memory, nothing of it is left to step down. The replica that Ray Serve starts
-in its place finds the note, and goes to a smaller rung.
+in its place finds the note, and goes to a smaller rung. The note of a living process, which is no death, is locked.
 """
 
+import fcntl
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from merge_builder.ladder import Manifest, RungSize
 
@@ -15,31 +16,37 @@ from merge_builder.ladder import Manifest, RungSize
 SMALLER = 0.9
 
 
-@dataclass(frozen=True)
 class Attempt:
-    """The note of one replica; `name` tells it from the others of its node."""
+    """The note of one replica; `name` tells it from those of the node's other devices."""
 
-    folder: Path
-    name: str
-
-    @property
-    def path(self) -> Path:
-        """The note's file."""
-        return self.folder / f"{self.name}.going-to"
+    def __init__(self, folder: Path, name: str) -> None:
+        self.path = folder / f"{name}.going-to"
+        self._note: TextIO | None = None
 
     def begin(self, rung: RungSize) -> None:
-        """Note that the replica goes to `rung`."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path.write_text(str(rung.index))
+        """Note that the replica goes to `rung`; nothing, where another is on its way on the same device."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note = self.path.open("a")
+        if not _lock(note):
+            note.close()
+            return
+        note.truncate(0)
+        note.write(str(rung.index))
+        note.flush()
+        self._note = note
 
     def end(self) -> None:
         """It has survived."""
-        self.path.unlink(missing_ok=True)
+        if self._note is not None:
+            self.path.unlink(missing_ok=True)
+            self._note.close()
+            self._note = None
 
     def died_of(self, manifest: Manifest) -> RungSize | None:
         """The rung that a replica of this name went to when it died; None if the last one survived."""
         try:
-            return manifest.rungs[int(self.path.read_text())]
+            with self.path.open() as note:
+                return manifest.rungs[int(note.read())] if _lock(note) else None
         except (OSError, ValueError, IndexError):
             return None
 
@@ -49,6 +56,15 @@ class Attempt:
             return None
         smaller = [rung for rung in manifest.rungs if rung.bytes <= SMALLER * died.bytes]
         return max(smaller, key=lambda rung: rung.bytes, default=min(manifest.rungs, key=lambda rung: rung.bytes))
+
+
+def _lock(note: TextIO) -> bool:
+    """Whether nobody held the note's lock; it is ours until the file is closed, or the process ends."""
+    try:
+        fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def node_folder(revision: str, port: int) -> Path:

@@ -14,9 +14,9 @@ from deploy.memory import Memory
 from deploy.sizing import Decision, Sizing, decide, needs_memory
 from deploy.watch import Steady
 from merge_builder.errors import InputError
-from merge_builder.ladder import BudgetTooSmall
+from merge_builder.ladder import BudgetTooSmall, RungSize
 from serving.errors import RungDoesNotFit
-from serving.fleet import Asked, Begun, Change, NodeStatus
+from serving.fleet import Asked, Begun, BudgetSource, Change, NodeStatus
 from serving.rung_change import RungChanger
 from serving.rung_metrics import memory_used
 from serving.service import Choice, Service
@@ -41,7 +41,7 @@ class Place:
 
 
 class Node:
-    """A replica's service and its rung. `out` says why it holds none; then it is not to be asked.
+    """A replica's service and its rung. Where none fits the service is `out`, at the smallest rung to need little.
 
     `memory` tells what is free now for weights, those that are held included, and `workspace` measures, once it is
     wanted, the bytes that the largest batch needs beside them. `attempt` keeps what a replica before this one died of.
@@ -62,8 +62,14 @@ class Node:
         self._workspace: int | None = None
         self._changer = RungChanger(service)
         self._sizing = Sizing()
+        self._source: BudgetSource = "config"
+        self._settling = asyncio.Lock()
         self._noting: asyncio.Task[None] | None = None
-        self.out: str | None = None
+
+    @property
+    def out(self) -> str | None:
+        """Why no rung is served here, if none is."""
+        return self.service.out
 
     async def measure(self, sizing: Sizing) -> None:
         """Have what `decide` needs; where memory decides, a batch is run for it, once."""
@@ -85,22 +91,26 @@ class Node:
         return Decision(largest, decision.budget, reason)
 
     async def settle(self, sizing: Sizing) -> None:
-        """Go to the rung that `sizing` means here, and be there on return; without one, stay out.
+        """Go to the rung that the configured `sizing` means here, and be there on return; without one, be out.
 
         Raises:
             InputError: `sizing` is wrong, wherever it is tried.
         """
-        await self.measure(sizing)
-        await self.changed()
-        try:
-            decision = self.decide(sizing)
-        except BudgetTooSmall as error:
-            self.out = str(error)
-            log.warning("no rung fits here: %s", error)
-            return
-        self.out, self._sizing = None, sizing
-        self._begin(decision)
-        await self.changed()
+        async with self._settling:  # the last of several has the last word
+            await self.measure(sizing)
+            await self.changed()
+            try:
+                self._begin(self.decide(sizing))
+            except BudgetTooSmall as error:
+                self._go_out(str(error))
+            self._sizing, self._source = sizing, "config"
+            await self.changed()
+
+    def _go_out(self, reason: str) -> None:
+        """Take no more requests; those that were taken are answered."""
+        log.warning("no rung fits here: %s", reason)
+        self.service.out, self.service.ready = reason, False
+        self._begin(Decision(self._smallest(), None, reason), into_service=False)
 
     async def check(self, asked: Asked) -> None:
         """Refuse what `begin` could not do.
@@ -121,27 +131,33 @@ class Node:
         """Begin a change that `check` allowed."""
         sizing = Sizing(budget=asked.budget, rung=asked.rung)
         change = self._begin(self.decide(sizing))
-        self._sizing = sizing
+        self._sizing, self._source = sizing, "admin"
         return Begun(self.place.replica, change.id, change.start, change.goal)
 
     async def changed(self) -> None:
         """Returns once no change is under way."""
-        if self._noting is not None:
-            await self._noting
+        while self._noting is not None and not self._noting.done():
+            await asyncio.wait((self._noting,))
 
     async def follow_memory(self, steady: Steady) -> None:
-        """For ever: where the device's memory decides, change rung when it has become less, or more, for some time."""
+        """For ever: where the device's memory decides, change rung when it has become less, or more, for some time.
+
+        One that is out comes in by that too; none goes out, as the smallest rung is all it can go to.
+        """
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self.out is not None or not needs_memory(self._sizing):
+            if not needs_memory(self._sizing):
                 continue
+            held = self.service.engine.rung.size.bytes if self.out is None else 1  # less than any rung
             try:
                 decision = self.decide(self._sizing)
+                fitting = decision.rung.bytes
             except BudgetTooSmall:
-                smallest = min(self.service.manifest.rungs, key=lambda rung: rung.bytes)
+                smallest = self._smallest()
                 decision = Decision(smallest, None, f"rung #{smallest.index}: less memory is free than any needs")
-            if steady.look(clock(), self.service.engine.rung.size.bytes, decision.rung.bytes):
+                fitting = smallest.bytes if self.out is None else held
+            if steady.look(clock(), held, fitting):
                 await self.changed()
                 self._begin(decision)
 
@@ -164,15 +180,22 @@ class Node:
             tasks=list(service.tasks),
             reason=service.choice.reason if self.out is None else self.out,
             change=self._changer.last,
+            budget_source=self._source,
         )
 
-    def _begin(self, decision: Decision) -> Change:
+    def _smallest(self) -> RungSize:
+        return min(self.service.manifest.rungs, key=lambda rung: rung.bytes)
+
+    def _begin(self, decision: Decision, *, into_service: bool = True) -> Change:
         choice = Choice(decision.budget, decision.reason)
         change = self._changer.begin(decision.rung, choice, limit=decision.budget)
         self.attempt.begin(decision.rung)
-        self._noting = asyncio.create_task(self._end_attempt())
+        self._noting = asyncio.create_task(self._end(into_service))
         return change
 
-    async def _end_attempt(self) -> None:
+    async def _end(self, into_service: bool) -> None:
         await self._changer.finished()
         self.attempt.end()
+        if into_service and self.out is not None:
+            self.service.out = None
+            await self.service.start()

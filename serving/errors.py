@@ -66,12 +66,12 @@ class Overloaded(Unavailable):
 
 
 class RungTooSmall(Unavailable):
-    """The current rung is smaller than the request, or a task's floor, allows; rungs change seldom.
+    """The current rung is smaller than the request, or a task's floor, allows, or there is none; rungs change seldom.
 
     `least` is the index of the smallest rung that would do.
     """
 
-    def __init__(self, message: str, param: str, least: int) -> None:
+    def __init__(self, message: str, param: str | None, least: int) -> None:
         super().__init__(message, param, _jittered(24))
         self.least = least
 

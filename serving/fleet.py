@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+BudgetSource = Literal["config", "admin"]  # the deployed configuration; /admin/v1/budget
+
 
 @dataclass(frozen=True)
 class Change:
@@ -27,7 +29,8 @@ class NodeStatus:
     """One replica and where it runs.
 
     `address` is where it answers itself, `group` the node's own label of that name. `budget` (bytes), `rung` and
-    `ratio` are None on a node that holds no rung; `reason` says why. `bytes` tells the rung's memory by who uses it.
+    `ratio` are None on a node that serves no rung; `reason` says why. `bytes` tells the rung's memory by who uses it.
+    `budget_source` is who last said what the budget, or the rung, is to be.
     """
 
     id: str
@@ -43,6 +46,7 @@ class NodeStatus:
     tasks: Sequence[str]
     reason: str
     change: Change | None
+    budget_source: BudgetSource = "config"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from merge_builder.ladder.manifest import Task
 from merge_builder.names import nearest
 from serving.batcher import Answer, Batcher
 from serving.encoding import Input, Row
-from serving.errors import Draining, UnknownTask
+from serving.errors import Draining, RungTooSmall, UnknownTask
 from serving.floor import check_rung, least_rung
 from serving.metrics import Metrics
 from serving.one_rung import answer_by_one_rung
@@ -76,6 +76,7 @@ class Service:
         self.metrics = Metrics(self.tasks)
         self.metrics.registry.register(RungCollector(self))
         self.ready = False
+        self.out: str | None = None  # why no rung is served, where none fits
         self._closed = False
         self.stream_window = min(2 * max_batch_tokens, max_queued_tokens)  # the batch in the engine and the next
         self.max_length = {task: engine.max_length(task) for task in self.tasks}
@@ -98,7 +99,9 @@ class Service:
         return self.engine.ladder.manifest
 
     async def start(self) -> None:
-        """Answer one input for every task; only then is the service `ready`."""
+        """Answer one input for every task; only then is the service `ready`. One that is `out` is not asked."""
+        if self.out is not None:
+            return
         await self.predict([self.reader.sample], list(self.tasks))
         self.ready = True
 
@@ -170,6 +173,8 @@ class Service:
         """
         if self._closed:
             raise Draining()
+        if self.out is not None:
+            raise RungTooSmall(f"this node serves no rung: {self.out}", None, self.manifest.rungs[-1].index)
         asked = list(dict.fromkeys(chain.from_iterable(tasks)))
         for task in asked:
             self.check_task(task)

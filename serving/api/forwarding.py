@@ -42,8 +42,11 @@ class Forwarder:
 
     async def too_small(self, least: int) -> RungTooSmall:
         """What is told where there is none."""
-        indices = [_index(node) for node in await self._nodes() if node.ready]
-        best, wanted = self._manifest.rungs[min(indices, default=-1)], self._manifest.rungs[least]
+        nodes = await self._nodes()
+        indices = [_index(node) for node in nodes if node.ready]
+        if not indices:
+            return RungTooSmall(f"no replica serves a rung: {'; '.join({node.reason for node in nodes})}", None, least)
+        best, wanted = self._manifest.rungs[min(indices)], self._manifest.rungs[least]
         return RungTooSmall(
             f"at least rung #{wanted.index} ({wanted.ratio:.3f}x) was asked for, and the largest that any replica has "
             f"is #{best.index} ({best.ratio:.3f}x)",

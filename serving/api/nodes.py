@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from serving.api.bodies import body_of, read_body
 from serving.api.schemas import ErrorBody
-from serving.fleet import Asked, Fleet
+from serving.fleet import Asked, BudgetSource, Fleet
 
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 401, 404, 409, 422, 507)}
 
@@ -32,7 +32,7 @@ class ChangeInfo(_Closed):
 
 
 class NodeInfo(_Closed):
-    """A replica and what it serves; without a rung it stays out, and `reason` says why."""
+    """A replica and what it serves; without a rung it is out, and `reason` says why."""
 
     id: str
     node: str
@@ -41,6 +41,10 @@ class NodeInfo(_Closed):
     address: str
     ready: bool
     budget: int | None = Field(description="Bytes of memory that the rung had to fit, where that decided.")
+    budget_source: BudgetSource = Field(
+        description="Who last told the budget, or the rung: `config`, the deployed configuration, or `admin`, by "
+        "/admin/v1/budget. A restart, or a deploy of another user_config, ends what `admin` told."
+    )
     rung: str | None = Field(examples=["#37"])
     ratio: float | None
     bytes: dict[str, int] = Field(description="The rung's memory by who uses it.")

@@ -1,29 +1,48 @@
 from deploy.attempt import SMALLER, Attempt
+from merge_builder.ladder import RungSize
+
+
+def die_of(attempt: Attempt, rung: RungSize) -> None:
+    """The process ends on its way, and with it all that it had open."""
+    attempt.begin(rung)
+    attempt._note.close()
 
 
 def test_a_death_is_remembered_and_a_smaller_rung_is_tried(ladder, tmp_path):
     rungs = ladder.manifest.rungs
     attempt = Attempt(tmp_path / "node", "gpu0")
     assert attempt.largest_now(ladder.manifest) is None
-    attempt.begin(rungs[0])
+    die_of(attempt, rungs[0])
     after = Attempt(tmp_path / "node", "gpu0")  # the replica that is started in its place
     tried = after.largest_now(ladder.manifest)
     assert tried.bytes == max(rung.bytes for rung in rungs if rung.bytes <= SMALLER * rungs[0].bytes)
-    after.begin(tried)
-    assert Attempt(tmp_path / "node", "gpu0").largest_now(ladder.manifest).bytes < tried.bytes
-    after.end()
+    die_of(after, tried)
+    third = Attempt(tmp_path / "node", "gpu0")
+    assert third.largest_now(ladder.manifest).bytes < tried.bytes
+    third.begin(rungs[-1])
+    third.end()
     assert Attempt(tmp_path / "node", "gpu0").largest_now(ladder.manifest) is None
+
+
+def test_one_that_is_on_its_way_has_not_died(ladder, tmp_path):
+    alive, beside = Attempt(tmp_path, "cpu"), Attempt(tmp_path, "cpu")
+    alive.begin(ladder.manifest.rungs[0])
+    assert beside.largest_now(ladder.manifest) is None
+    beside.begin(ladder.manifest.rungs[1])
+    beside.end()  # of nothing: the note is the other's
+    alive._note.close()
+    assert beside.died_of(ladder.manifest) == ladder.manifest.rungs[0]
 
 
 def test_below_the_smallest_rung_there_is_nothing(ladder, tmp_path):
     smallest = min(ladder.manifest.rungs, key=lambda rung: rung.bytes)
     attempt = Attempt(tmp_path, "cpu")
-    attempt.begin(smallest)
+    die_of(attempt, smallest)
     assert attempt.largest_now(ladder.manifest) == smallest
 
 
 def test_replicas_of_a_node_keep_notes_of_their_own(ladder, tmp_path):
-    Attempt(tmp_path, "gpu0").begin(ladder.manifest.rungs[0])
+    die_of(Attempt(tmp_path, "gpu0"), ladder.manifest.rungs[0])
     assert Attempt(tmp_path, "gpu1").largest_now(ladder.manifest) is None
 
 

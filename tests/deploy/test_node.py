@@ -15,6 +15,7 @@ from deploy.sizing import Sizing
 from deploy.watch import Steady
 from merge_builder.ladder import choose, rung_at
 from serving.api.app import create_app
+from serving.encoding import Text
 from serving.engine.engine import load_engine
 from serving.errors import UnknownNode
 from serving.fleet import Asked, Begun, NodeStatus
@@ -115,14 +116,64 @@ async def test_where_memory_decides_the_workspace_is_left_alone(make, ladder, me
     assert memory.measured == 1
 
 
-async def test_without_a_rung_that_fits_it_stays_out_until_one_does(make):
+async def ask(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.post("/v1/tasks/mood/predict", json={"inputs": ["w1 w2"]})
+
+
+async def test_without_a_rung_that_fits_it_is_out_until_one_does(fleet, ladder):
+    client, together = fleet
+    for node in together.members:
+        await node.service.start()
+        await node.settle(Sizing(rung="#0"))
+    node, last = together.members[0], len(ladder.manifest.rungs) - 1
+    for member in together.members:
+        await member.settle(Sizing(budget="1KiB"))
+        status = member.status()
+        assert (status.ready, status.rung, status.bytes) == (False, None, {})
+        assert "the least that would do" in status.reason
+        assert rung_of(member) == last  # it holds as little as it can
+    refused = await ask(client)
+    assert (refused.status_code, refused.json()["error"]["type"]) == (503, "rung_too_small")
+    assert "the least that would do" in refused.json()["error"]["message"]
+    assert (await client.get("/v2/health/ready")).status_code == 503
+    for body, status in (({"budget": "2KiB"}, 507), ({"rung": "#3", "node": "a"}, 202)):
+        assert (await client.post("/admin/v1/budget", json=body)).status_code == status
+    await node.changed()
+    answer = (await ask(client)).raise_for_status().json()
+    assert answer["model"]["rung"] == "#3"
+    assert (await client.get("/v2/health/ready")).status_code == 200
+    await node.settle(Sizing(rung="#5"))
+    assert (await ask(client)).json()["model"]["rung"] == "#5"
+
+
+async def test_what_was_asked_before_it_went_out_is_answered(make):
     node = make()
+    await node.service.start()
+    asked = [asyncio.create_task(node.service.predict([Text("w1 " * 50)], ["mood"])) for _ in range(8)]
+    await asyncio.sleep(0)  # they begin
     await node.settle(Sizing(budget="1KiB"))
-    status = node.status()
-    assert (status.ready, status.rung) == (False, None)
-    assert "the least that would do" in status.reason
-    await node.settle(Sizing(rung="1"))
-    assert node.status().rung is not None
+    assert all(result.logits["mood"].shape == (1, 2) for result in await asyncio.gather(*asked))
+
+
+async def test_several_configurations_at_once_end_with_the_last(make):
+    node = make()
+    sizings = [Sizing(rung="#1"), Sizing(budget="1KiB"), Sizing(rung="#2"), Sizing(budget="1KiB"), Sizing(rung="#4")]
+    await asyncio.gather(*(node.settle(sizing) for sizing in sizings))
+    assert (rung_of(node), node.out) == (4, None)
+
+
+async def test_it_tells_who_told_its_budget(fleet):
+    client, together = fleet
+
+    async def sources() -> list[str]:
+        return [node["budget_source"] for node in (await client.get("/v1/nodes")).json()["nodes"]]
+
+    assert await sources() == ["config", "config"]
+    await client.post("/admin/v1/budget", json={"rung": "#3", "node": "b"})
+    await client.post("/admin/v1/budget", json={"budget": "1KiB", "node": "a"})  # is refused
+    assert await sources() == ["config", "admin"]
+    await together.members[1].settle(Sizing(rung="#4"))
+    assert await sources() == ["config", "config"]
 
 
 async def test_a_rung_that_killed_the_replica_before_is_not_tried_again(make, ladder, tmp_path):
@@ -147,6 +198,21 @@ async def test_it_follows_its_memory_when_that_lasts(make, ladder, memory, monke
             while node.service.engine.rung.size.bytes != choose(manifest, fitting).bytes:
                 await asyncio.sleep(0.01)
         await node.changed()
+    following.cancel()
+
+
+async def test_one_that_is_out_comes_in_when_memory_has_grown(make, memory, monkeypatch):
+    monkeypatch.setattr(node_module, "LOOK_SECONDS", 0.01)
+    node, memory.free = make(), 0
+    await node.settle(Sizing())
+    following = asyncio.create_task(node.follow_memory(Steady(down_seconds=0.1, up_seconds=0.1)))
+    await asyncio.sleep(0.3)
+    assert node.out is not None
+    memory.free = 1 << 40
+    async with asyncio.timeout(20):
+        while not node.status().ready:
+            await asyncio.sleep(0.01)
+    assert rung_of(node) == 0
     following.cancel()
 
 

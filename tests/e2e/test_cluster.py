@@ -148,17 +148,37 @@ def test_a_deploy_that_changes_user_config_alone_changes_rungs_and_no_process(ru
     assert {node["id"] for node in nodes} == before
 
 
-def test_a_node_whose_budget_holds_nothing_stays_out_and_the_others_serve(running):
+def test_a_node_whose_budget_holds_nothing_is_out_and_the_others_serve(running):
     running.deployment["user_config"]["groups"]["g1"] = {"budget": "1KiB"}
     running.deploy()
     nodes = running.until(lambda nodes: [node["ready"] for node in nodes].count(False) == 1)
     (out,) = (node for node in nodes if not node["ready"])
     assert (out["group"], out["rung"]) == ("g1", None)
     assert "the least that would do" in out["reason"]
-    assert all(running.ask(number).predictions for number in range(8))
-    running.deployment["user_config"]["groups"]["g1"] = {"budget": running.budgets["g1"]}
+    assert {httpx.get(f"{node['address']}/-/healthz").status_code for node in nodes if node["ready"]} == {200}
+    assert httpx.get(f"{out['address']}/-/healthz").status_code == 503  # a load balancer leaves it alone
+    with Client(out["address"], timeout=60, retries=0) as client:  # who asks it all the same is answered by another
+        assert client.predict("mood", ["w1"]).predictions
+
+
+def test_nodes_that_are_all_out_say_so_and_come_in_without_a_new_process(running):
+    before = {node["id"] for node in running.nodes()}
+    running.deployment["user_config"]["groups"] = {group: {"budget": "1KiB"} for group in running.budgets}
     running.deploy()
-    running.until(lambda nodes: all(node["ready"] for node in nodes))
+    nodes = running.until(lambda nodes: len(nodes) == 4 and not any(node["ready"] for node in nodes))
+    refused = httpx.post(f"{running.url}/v1/tasks/mood/predict", json={"inputs": ["w1"]})
+    assert refused.status_code == 503
+    assert "the least that would do" in refused.json()["error"]["message"]
+    body = {"budget": running.budgets["g0"]}
+    assert httpx.post(f"{running.url}/admin/v1/budget", json=body).status_code == 202
+    nodes = running.until(lambda nodes: len(nodes) == 4 and all(node["ready"] for node in nodes))
+    assert {node["budget_source"] for node in nodes} == {"admin"}
+    assert running.ask().model.rung == running.rung(running.budgets["g0"])
+    running.deployment["user_config"]["groups"] = {g: {"budget": b} for g, b in running.budgets.items()}
+    running.deploy()
+    nodes = running.until(lambda nodes: {node["budget_source"] for node in nodes} == {"config"})
+    running.until(lambda nodes: {node["rung"] for node in nodes} == {running.rung(running.budgets["g1"])})
+    assert {node["id"] for node in nodes} == before
 
 
 def test_a_fifth_node_joins_and_takes_load(running):
