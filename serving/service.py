@@ -6,6 +6,7 @@ result = await service.predict([Text("a fine film")], ["sst2"])
 result.logits["sst2"]
 """
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,15 +42,17 @@ class Choice:
 
 
 class Options(TypedDict, total=False):
-    """What a request may ask for: that a text which is too long is cut (the default) or refused, and a floor.
+    """What a request may ask for: that a text which is too long is cut (the default) or refused, a floor, and a time.
 
     `min_rung` is the smallest rung that may answer, in the form that `--rung` takes; `min_score` the share of the
-    experts' accuracy that it must keep (`serving.floor`).
+    experts' accuracy that it must keep (`serving.floor`). An answer after `deadline`, on the clock of
+    `time.perf_counter`, is of no use: what cannot be computed by then is not.
     """
 
     truncate: bool
     min_rung: str | None
     min_score: float | None
+    deadline: float
 
 
 class Service:
@@ -135,6 +138,7 @@ class Service:
         truncate: bool = True,
         min_rung: str | None = None,
         min_score: float | None = None,
+        deadline: float = math.inf,
     ) -> Result:
         """As `predict`, where each input has tasks of its own: at least one, none of them twice."""
         started = time.perf_counter()
@@ -145,7 +149,7 @@ class Service:
         self.reader.check_size("the request", rows)
         tokenize = time.perf_counter() - started
         self.metrics.tokenize_duration.observe(tokenize)
-        answers = await self.answer(rows)
+        answers = await self.answer(rows, deadline)
         check_rung(answers[0].rung, least)  # it may have changed meanwhile
         self.count(rows)
         return make_result(rows, answers, tasks, tokenize=tokenize, total=time.perf_counter() - started)
@@ -182,9 +186,9 @@ class Service:
         check_rung(self.engine.rung, least)
         return least
 
-    async def answer(self, rows: Sequence[Row]) -> list[Answer]:
+    async def answer(self, rows: Sequence[Row], deadline: float = math.inf) -> list[Answer]:
         """The answers to `rows`, all by one rung."""
-        return await answer_by_one_rung(self.engine, self.batcher, rows)
+        return await answer_by_one_rung(self.engine, self.batcher, rows, deadline)
 
     def count(self, rows: Sequence[Row]) -> None:
         """Tell the metrics that `rows` were answered."""

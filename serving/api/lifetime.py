@@ -6,6 +6,7 @@ server around this one may cancel the handler by itself, as Ray Serve does; that
 
 import asyncio
 import math
+import time
 from contextlib import suppress
 
 from fastapi import Request
@@ -59,11 +60,13 @@ def lived(app: ASGIApp, most_seconds: float) -> ASGIApp:
         except InvalidRequest as error:
             await (await error_response(Request(scope), error))(scope, receive, send)
             return
-        Request(scope).state.seconds = seconds
+        within = seconds - min(_WAY_BACK * seconds, _LONGEST_WAY_BACK_S)
+        state = Request(scope).state
+        state.seconds, state.deadline = seconds, time.perf_counter() + within
         work = asyncio.ensure_future(app(scope, receive_body, send_and_look))
         listener = asyncio.create_task(hang_up())
         try:
-            await asyncio.wait((work,), timeout=seconds - min(_WAY_BACK * seconds, _LONGEST_WAY_BACK_S))
+            await asyncio.wait((work,), timeout=within)
             if begun.is_set():
                 await asyncio.wait((work,))
             if work.done() and not gone.is_set():

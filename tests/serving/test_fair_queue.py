@@ -66,3 +66,16 @@ def test_only_a_longer_line_makes_room(pushes: list[tuple[str, int]], cost: int)
         assert item is not None
         assert costs[item[0]] == max(costs.values())
         assert item[1] == max(number for number, (name, _) in enumerate(pushes) if name == item[0])
+
+
+@given(PUSHES, st.dictionaries(st.sampled_from("abcde"), st.integers(1, MOST), min_size=1))
+def test_what_is_ahead_is_what_is_served_until_then(pushes: list[tuple[str, int]], costs: dict[str, int]) -> None:
+    queue = filled(pushes)
+    told, whole = queue.ahead(costs), queue.cost + sum(costs.values())
+    for task, cost in costs.items():
+        queue.push(task, (task, -1, cost), cost)
+    left = set(costs)
+    while left and (item := queue.pop(None)):
+        left -= {item[0]} if item[1] == -1 else set()
+
+    assert abs(whole - queue.cost - told) <= 4 * (QUANTUM + MOST)
