@@ -1,14 +1,19 @@
 """Inputs end to end, as a family's `embed` takes them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from serving.engine.types import Encoded
+from serving.engine.plan import Slice
+from serving.engine.types import Encoded, Image
+
+Grid = tuple[int, int]  # rows and columns of patches
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,46 @@ def pack_text(inputs: Sequence[Encoded], device: str, *, first_position: int = 0
     return PackedText(packed[0:1], packed[1:2], packed[2:3])
 
 
-def to_device(device: str | torch.device, array: NDArray[np.int64]) -> Tensor:
+@dataclass(frozen=True)
+class PackedImages:
+    """`patches`, float32 of shape (1, tokens, channels * height * width of a patch), has zeros at the `special` tokens
+    that an image begins with. `grids` lists (images, grid) for neighbours of equal grids; `own_grid` is the model's.
+    """
+
+    patches: Tensor
+    special: int
+    grids: tuple[tuple[int, Grid], ...]
+    own_grid: Grid
+
+    def images(self, tokens: Tensor, slices: Iterable[Slice]) -> Iterator[tuple[Grid, Tensor]]:
+        """Views (images, tokens of each, features) of what whole images lie in slices of `tokens`, by their grid."""
+        for first, past in slices:
+            start = 0
+            for count, grid in self.grids:
+                length = self.special + grid[0] * grid[1]
+                end = start + count * length
+                if (begin := max(first, start)) < (stop := min(past, end)):
+                    yield grid, tokens[0, begin:stop].view(-1, length, tokens.shape[-1])
+                start = end
+
+
+def pack_images(inputs: Sequence[Image], device: str, *, patch: Grid, special: int, own_grid: Grid) -> PackedImages:
+    """Cut images into patches of `patch` pixels, row by row, behind `special` tokens each."""
+    (down, across), channels = patch, len(inputs[0].pixels)
+    patches = np.zeros((1, sum(image.length for image in inputs), channels * down * across), np.float32)
+    grids, start = [], 0
+    for image in inputs:
+        rows, columns = image.pixels.shape[1] // down, image.pixels.shape[2] // across
+        cut = image.pixels[:, : rows * down, : columns * across].reshape(channels, rows, down, columns, across)
+        place = patches[0, start + special : start + image.length].reshape(rows, columns, channels, down, across)
+        place[:] = cut.transpose(1, 3, 0, 2, 4)
+        grids.append((rows, columns))
+        start += image.length
+    neighbours = tuple((len(list(members)), grid) for grid, members in groupby(grids))
+    return PackedImages(to_device(device, patches), special, neighbours, own_grid)
+
+
+def to_device(device: str | torch.device, array: NDArray[Any]) -> Tensor:
     """The array on the device. A GPU reads it from pinned memory while the host goes on. Not tried on a GPU yet."""
     host = torch.from_numpy(array)
     if torch.device(device).type != "cpu":

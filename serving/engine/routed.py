@@ -4,7 +4,7 @@ A twin looks up which versions of its block the plan runs at this stage, and app
 Tokens always lie along axis 1 of a leaf's input: (1, tokens, ...).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from serving.engine.layout import Unit
 from serving.engine.linear import Int8Weight, Stored, linear, linear_into
-from serving.engine.plan import Run
+from serving.engine.plan import Run, Slice
 from serving.engine.reconstruct import MaskedWeights
 
 # (block, version id) -> tensor name -> tensor
@@ -88,6 +88,25 @@ class Routed(nn.Module):
     def _tensors(self, run: Run) -> dict[str, Tensor | Int8Weight]:
         versions = [self._route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
         return {name: versions[place][tensor] for name, tensor, place in self._parts}
+
+
+class RoutedParameter(nn.Module):
+    """The twin of a parameter that is not applied token by token, such as a table of positions.
+
+    Its user asks which version there is for which of the tokens.
+    """
+
+    _is_hf_initialized = True  # so that transformers does not try to give it a value
+
+    def __init__(self, tensor: str, block: str, route: Route) -> None:
+        super().__init__()
+        self.unit: Unit = (block,)
+        self._tensor, self.route = tensor, route
+
+    def versions(self) -> Iterator[tuple[Tensor, tuple[Slice, ...]]]:
+        """Each version that the stage runs, and the slices of the tokens that it is for."""
+        for run in self.route.runs[self.unit]:
+            yield self.route.weights[self.unit[0], run.versions[0]][self._tensor], run.slices  # type: ignore[misc]
 
 
 # Makes the routed twin of a leaf, as `twin_of` does.

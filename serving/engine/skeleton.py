@@ -15,7 +15,7 @@ from serving.engine import attention
 from serving.engine.families import family_of
 from serving.engine.families.family import Family
 from serving.engine.layout import Unit
-from serving.engine.routed import Route, Routed, twin_of
+from serving.engine.routed import Route, Routed, RoutedParameter, twin_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
         model = family.build(config, set(block_of), attention.NAME).eval()
     # A ladder keeps the names that checkpoints have; the modules may go by newer ones.
     canonical = layout_of({"model_type": ladder.manifest.base.model_type}, ladder.base_dir).canonical
-    _check_names(set(block_of), {canonical(name) for name, _ in model.named_parameters()})
+    _check_names(set(block_of) - family.unread, {canonical(name) for name, _ in model.named_parameters()})
     route = Route()
     _replace_leaves(model, block_of, canonical, route, family)
     _restore_buffers(model, device)
@@ -85,6 +85,11 @@ def _replace_leaves(
     for path, leaf in owners:
         names = {name: canonical(f"{path}.{name}") for name, _ in leaf.named_parameters(recurse=False)}
         tensors = {name: (tensor, block_of[tensor]) for name, tensor in names.items()}
+        if list(leaf.children()):  # no leaf: a module with parameters of its own beside those of its parts
+            for name, (tensor, block) in tensors.items():
+                delattr(leaf, name)
+                leaf.add_module(name, RoutedParameter(tensor, block, route))
+            continue
         try:
             model.set_submodule(path, twin_of(leaf, tensors, route, family.twins))
         except TypeError as error:
@@ -101,7 +106,7 @@ def _units(model: nn.Module, family: Family) -> tuple[tuple[Unit, ...], ...]:
     layers = family.layers(model)
     units: list[dict[Unit, None]] = [{} for _ in range(len(layers) + 3)]
     for path, module in model.named_modules():
-        if isinstance(module, Routed):
+        if isinstance(module, Routed | RoutedParameter):
             for stage in _stages(path, layers, family):
                 units[stage][module.unit] = None
     return tuple(map(tuple, units))

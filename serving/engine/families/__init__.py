@@ -1,10 +1,10 @@
 """Family adapters, one file for each transformers architecture, found by `model_type`."""
 
 from merge_builder.errors import InputError
-from serving.engine.families import bert
+from serving.engine.families import bert, dinov2
 from serving.engine.families.family import Family
 
-FAMILIES = {"bert": bert.FAMILY}
+FAMILIES = {"bert": bert.FAMILY, "dinov2": dinov2.FAMILY}
 
 
 def family_of(model_type: str) -> Family:

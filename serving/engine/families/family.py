@@ -38,6 +38,7 @@ class Family:
     `head(config, names)`: how a task with this config.json, whose own tensors are `names`, answers.
     `max_tokens(config)`: the most tokens of a sequence.
     `image_tokens(config, height, width)`: the tokens of an image of this size (images alone).
+    `unread`: merged tensors that no answer depends on; `build` leaves them out.
     `twins`: routed twins for types of leaves beside linear layers, embedding tables and layer norms.
     """
 
@@ -57,4 +58,5 @@ class Family:
     after: Callable[[Any, Tensor], Tensor] = _unchanged
     pool: Callable[[Any, Tensor], Tensor] = _unchanged
     image_tokens: Callable[[Any, int, int], int] | None = None
+    unread: frozenset[str] = frozenset()
     twins: Mapping[type[nn.Module], Twin] = field(default_factory=dict)
