@@ -11,7 +11,8 @@ from merge_builder.methods.spectral import Matrix, polar, thin_svd
 Svd = tuple[Matrix, Matrix, Matrix]
 
 
-def _svd(task_vector: Array) -> Svd | None:
+def svd_of_matrix(task_vector: Array) -> Svd | None:
+    """The thin SVD of a matrix; None of any other tensor."""
     return thin_svd(task_vector) if task_vector.ndim == 2 else None
 
 
@@ -21,7 +22,7 @@ def _svd(task_vector: Array) -> Svd | None:
     formula="per matrix: the top r/n singular triplets of each τ, U and V orthogonalised together, times scale; "
     "other tensors: mean(τ)",
     unit="tensor",
-    prepare=_svd,
+    prepare=svd_of_matrix,
 )
 def tsv(task_vectors: Array, prepared: Sequence[Svd | None], *, scale: Scale = 1.0) -> Array:
     """Keep the `r // n` strongest triplets of each member, decorrelate them by polar factors, recompose."""
