@@ -99,6 +99,7 @@ def merged(one: Any, other: Any) -> Any:
         ({"groups": [GPU, GPU | {"name": "more"}]}, "same GPUs"),
         ({"groups": [GPU | {"minGpuMemoryMiB": 9}, GPU | {"name": "more", "minGpuMemoryMiB": 9}]}, "same GPUs"),
         ({"groups": [GPU, GPU | {"name": "more", "minGpuMemoryMiB": 9}]}, "minGpuMemoryMiB is missing"),
+        ({"groups": [CPU, GPU], "dtype": "int8"}, "int8 computes on CPUs alone"),
         ({"fullnameOverride": "x" * 41}, "set fullnameOverride"),
         ({"fullnameOverride": "1st"}, "set fullnameOverride"),
     ],

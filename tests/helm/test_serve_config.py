@@ -95,6 +95,23 @@ def test_budgets_rungs_and_floors_arrive(render_with: Callable[..., list[Object]
     assert config.floors == {"medical": "2.0"}
 
 
+def test_weights_of_eight_bits_arrive_and_nothing_is_said_of_the_default(
+    render_with: Callable[..., list[Object]],
+) -> None:
+    def args_with(values: dict[str, Any]) -> dict[str, Any]:
+        args: dict[str, Any] = config_of(render_with(values))["applications"][0]["args"]
+        return args
+
+    assert AppArgs.model_validate(args_with({"dtype": "int8"})).dtype == "int8"
+    assert args_with({"dtype": "float32"}) == args_with({})
+    assert "dtype" not in args_with({})  # what older charts rendered, so that replicas stay when the chart changes
+
+
+def test_every_argument_of_the_application_can_be_set(render_with: Callable[..., list[Object]]) -> None:
+    every = {"dtype": "int8", "auth": {"keysSecret": "asking", "adminKeysSecret": "admins"}}
+    assert set(config_of(render_with(every))["applications"][0]["args"]) == set(AppArgs.model_fields)
+
+
 @pytest.mark.parametrize(
     ("auth", "files"),
     [

@@ -17,6 +17,9 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$" (include "mergeladder.fullname" .)) -}}
 {{- fail (printf "the name %q will not do: 40 lower-case letters, digits and hyphens at most, a letter first; set fullnameOverride" (include "mergeladder.fullname" .)) -}}
 {{- end -}}
+{{- if and (eq .Values.dtype "int8") (include "mergeladder.hasGpus" .) -}}
+{{- fail "dtype int8 computes on CPUs alone: give the groups with GPUs a release of their own" -}}
+{{- end -}}
 {{- range .Values.groups }}{{ include "mergeladder.checkGroup" (list $ .) }}{{ end -}}
 {{- $names := list -}}
 {{- range .Values.groups -}}

@@ -4,6 +4,7 @@
 {{- $args := dict "ladder" (include "mergeladder.ladderPath" .) "host" "0.0.0.0" "port" 8000 "insecure" $values.auth.insecure "device" (ternary "auto" "cpu" (eq (include "mergeladder.hasGpus" .) "true")) -}}
 {{- if $values.auth.keysSecret }}{{ $_ := set $args "keys" "/etc/mergeladder/keys" }}{{ end -}}
 {{- if $values.auth.adminKeysSecret }}{{ $_ := set $args "admin_keys" "/etc/mergeladder/admin-keys" }}{{ end -}}
+{{- if ne $values.dtype "float32" }}{{ $_ := set $args "dtype" $values.dtype }}{{ end -}}
 {{- $least := 0 }}{{ $most := 0 }}{{ $perNode := 1 }}{{ $groups := dict -}}
 {{- range $group := $values.groups -}}
 {{- $slots := include "mergeladder.slots" $group | int -}}
