@@ -43,7 +43,8 @@ class Layout:
         rules: the blocks, in the order of the forward pass.
         head: tensors that are a task's own.
         outside: tensors that no prefix stands before.
-        same: keys of config.json that must agree: equal shapes do not make models with other values alike.
+        same: keys of config.json that must agree: equal shapes do not make models with other values alike. A dot leads
+            into a table of the configuration.
         optional: tensors that are merged where the base and every expert have them, and a task's own elsewhere.
         optional_in: the architectures, as config.json names them, that have the optional tensors.
         tied: second names of one tensor.

@@ -6,10 +6,15 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from merge_builder.blocks.albert import ALBERT
 from merge_builder.blocks.bert import BERT, ELECTRA, ROBERTA
+from merge_builder.blocks.clip import CLIP
+from merge_builder.blocks.deberta_v2 import DEBERTA_V2
 from merge_builder.blocks.distilbert import DISTILBERT
 from merge_builder.blocks.layout import Granularity, Layout
 from merge_builder.blocks.llama import LLAMA
+from merge_builder.blocks.modernbert import MODERNBERT
+from merge_builder.blocks.mpnet import MPNET
 from merge_builder.blocks.t5 import T5
 from merge_builder.blocks.tied import without_aliases
 from merge_builder.blocks.vit import DEIT, DINOV2, VIT
@@ -17,7 +22,22 @@ from merge_builder.checkpoints import Checkpoint, StoredTensor
 from merge_builder.checkpoints.dtypes import FLOATS
 from merge_builder.errors import InputError
 
-LAYOUTS = (BERT, ROBERTA, ELECTRA, DISTILBERT, LLAMA, T5, VIT, DEIT, DINOV2)
+LAYOUTS = (
+    BERT,
+    ROBERTA,
+    ELECTRA,
+    DISTILBERT,
+    ALBERT,
+    MPNET,
+    MODERNBERT,
+    DEBERTA_V2,
+    LLAMA,
+    T5,
+    VIT,
+    DEIT,
+    DINOV2,
+    CLIP,
+)
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,24 @@ class PackedText:
     positions: Tensor
 
 
-def pack_text(inputs: Sequence[Encoded], device: str, *, first_position: int = 0) -> PackedText:
-    """Pack texts; the first token of each is at `first_position`."""
+def pack_text(inputs: Sequence[Encoded], device: str, *, padding: int | None = None) -> PackedText:
+    """Pack texts. Positions count from 0 or, where there is a `padding` token's id, behind it.
+
+    Then the position of a padding token within a text is its id, and it is not counted (as fairseq has it).
+    """
     ids = np.concatenate([item.input_ids for item in inputs])
     types = np.concatenate([item.token_type_ids for item in inputs])
-    positions = np.concatenate([np.arange(first_position, first_position + item.length) for item in inputs])
+    positions = np.concatenate([_positions(item, padding) for item in inputs])
     packed = to_device(device, np.stack([ids, types, positions]).astype(np.int64))
     return PackedText(packed[0:1], packed[1:2], packed[2:3])
+
+
+def _positions(item: Encoded, padding: int | None) -> NDArray[np.int64]:
+    if padding is None:
+        return np.arange(item.length)
+    counted = np.array(item.input_ids) != padding
+    positions: NDArray[np.int64] = np.cumsum(counted) * counted + padding
+    return positions
 
 
 @dataclass(frozen=True)

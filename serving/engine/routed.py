@@ -54,12 +54,12 @@ class Routed(nn.Module):
         self.table, self.matrix = table, matrix
         self._into, self._width = into, width
         self.unit: Unit = tuple(dict.fromkeys(block for _, block in parameters.values()))
-        self._apply_leaf, self._route = apply, route
+        self._apply_leaf, self.route = apply, route
         self._parts = [(name, tensor, self.unit.index(block)) for name, (tensor, block) in parameters.items()]
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The leaf's output for every token, by the version that the plan gives it."""
-        runs = self._route.runs[self.unit]
+        runs = self.route.runs[self.unit]
         if len(runs) == 1:
             return self._run(runs[0], tokens)
         out = None if self._into is None else tokens.new_empty((1, tokens.shape[1], self._width))
@@ -80,13 +80,13 @@ class Routed(nn.Module):
 
     def _run(self, run: Run, tokens: Tensor) -> Tensor:
         if self.table is not None:
-            version = self._route.weights[self.unit[0], run.versions[0]]
+            version = self.route.weights[self.unit[0], run.versions[0]]
             if isinstance(version, MaskedWeights):
                 return version.look_up(self.table, tokens)
         return self._apply_leaf(tokens, **self._tensors(run))
 
     def _tensors(self, run: Run) -> dict[str, Tensor | Int8Weight]:
-        versions = [self._route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
+        versions = [self.route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
         return {name: versions[place][tensor] for name, tensor, place in self._parts}
 
 

@@ -23,7 +23,8 @@ class Skeleton:
     """A model without weights. `units[s]` are the units that the leaves of stage s read from; `route` steers them. The
     stages are the embeddings, the layers, the tail and the pooler.
 
-    `tables` names the tensors of which leaves only look rows up, `matrices` those of linear layers.
+    `tables` names the tensors of which leaves only look rows up, `matrices` those of linear layers. `token_types` is
+    None where the model has none, and does not look at them.
     """
 
     family: Family
@@ -36,7 +37,7 @@ class Skeleton:
     config: Any
     max_tokens: int
     vocabulary: int
-    token_types: int
+    token_types: int | None
 
 
 def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
@@ -67,7 +68,7 @@ def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
         matrices=frozenset(m.matrix for m in model.modules() if isinstance(m, Routed) and m.matrix is not None),
         max_tokens=family.max_tokens(config),
         vocabulary=getattr(config, "vocab_size", 0),
-        token_types=getattr(config, "type_vocab_size", 1),
+        token_types=getattr(config, "type_vocab_size", None) or None,
     )
 
 
@@ -99,7 +100,9 @@ def _replace_leaves(
 def _restore_buffers(model: nn.Module, device: str) -> None:
     """Give the buffers that no checkpoint stores (position ids, rotary frequencies) their values."""
     model.to_empty(device=device)
-    model.initialize_weights()  # type: ignore[operator]
+    for module in model.modules():
+        if list(module.buffers(recurse=False)):  # others would look for the weights that their leaves had
+            model._init_weights(module)  # type: ignore[operator]
 
 
 def _units(model: nn.Module, family: Family) -> tuple[tuple[Unit, ...], ...]:

@@ -1,10 +1,38 @@
 """Family adapters, one file for each transformers architecture, found by `model_type`."""
 
 from merge_builder.errors import InputError
-from serving.engine.families import bert, dinov2
+from serving.engine.families import (
+    albert,
+    bert,
+    clip,
+    deberta_v2,
+    deit,
+    dinov2,
+    distilbert,
+    electra,
+    modernbert,
+    mpnet,
+    roberta,
+    vit,
+)
 from serving.engine.families.family import Family
 
-FAMILIES = {"bert": bert.FAMILY, "dinov2": dinov2.FAMILY}
+FAMILIES = {
+    "albert": albert.FAMILY,
+    "bert": bert.FAMILY,
+    "camembert": roberta.FAMILY,
+    "clip": clip.FAMILY,
+    "deberta-v2": deberta_v2.FAMILY,
+    "deit": deit.FAMILY,
+    "dinov2": dinov2.FAMILY,
+    "distilbert": distilbert.FAMILY,
+    "electra": electra.FAMILY,
+    "modernbert": modernbert.FAMILY,
+    "mpnet": mpnet.FAMILY,
+    "roberta": roberta.FAMILY,
+    "vit": vit.FAMILY,
+    "xlm-roberta": roberta.FAMILY,
+}
 
 
 def family_of(model_type: str) -> Family:

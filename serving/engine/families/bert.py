@@ -1,24 +1,26 @@
-"""BERT: `BertForSequenceClassification` checkpoints (pooler on the first token, then a linear classifier)."""
+"""BERT: post-norm layers; a pooler on the first token, then a linear classifier."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BertModel
+from transformers import AutoModel
 
 from serving.engine.families.family import Family, Lengths
+from serving.engine.heads.classifier import linear, two_layers
 from serving.engine.heads.head import Head
-from serving.engine.heads.reading import FIRST
 from serving.engine.packing import PackedText, pack_text
 from serving.engine.types import Encoded
 
 _POOLER = "pooler.dense.weight"
+CLASSIFIER = linear("classifier")
+# Where the base had no pooler, each expert keeps its own.
+OWN_POOLER = two_layers("pooler.dense", torch.tanh, "classifier")
 
 
 def _build(config: Any, names: set[str], attention: str) -> nn.Module:
-    model: nn.Module = BertModel._from_config(config, attn_implementation=attention, add_pooling_layer=_POOLER in names)
+    model: nn.Module = AutoModel.from_config(config, attn_implementation=attention, add_pooling_layer=_POOLER in names)
     return model
 
 
@@ -46,23 +48,12 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
 
 
 def _pool(model: Any, rows: Tensor) -> Tensor:
-    if model.pooler is None:
-        return rows
     pooled: Tensor = model.pooler.activation(model.pooler.dense(rows))
     return pooled
 
 
-def _classify(tensors: Mapping[str, Tensor], features: Tensor) -> Tensor:
-    if _POOLER in tensors:  # the base had no pooler, so each expert keeps its own
-        features = torch.tanh(F.linear(features, tensors[_POOLER], tensors["pooler.dense.bias"]))
-    return F.linear(features, tensors["classifier.weight"], tensors["classifier.bias"])
-
-
-CLASSIFIER = Head(needs=("classifier.weight", "classifier.bias"), reading=FIRST, pooled=True, apply=_classify)
-
-
-def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
-    return CLASSIFIER
+def _head(_config: Mapping[str, Any], names: Collection[str]) -> Head:
+    return OWN_POOLER if _POOLER in names else CLASSIFIER
 
 
 FAMILY = Family(

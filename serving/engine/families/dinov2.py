@@ -1,6 +1,7 @@
-"""DINOv2: `Dinov2ForImageClassification` checkpoints (a linear classifier on class token and mean of patches)."""
+"""DINOv2: ViT with layer scales; `Dinov2ForImageClassification` checkpoints read class token and mean of patches."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch.nn.functional as F
@@ -8,15 +9,13 @@ from torch import Tensor, nn
 from transformers import Dinov2Model
 from transformers.models.dinov2.modeling_dinov2 import Dinov2LayerScale
 
-from serving.engine.families.family import Family, Lengths
-from serving.engine.families.patches import embed_patches, grid_of, own_grid, patch_of, patch_projection
+from serving.engine.families import vit
+from serving.engine.families.family import Lengths
+from serving.engine.families.patches import patch_projection
 from serving.engine.heads.head import Head
 from serving.engine.heads.images import FIRST_AND_PATCHES, linear_classifier
-from serving.engine.packing import PackedImages, pack_images
 from serving.engine.routed import Route, Routed
-from serving.engine.types import Image
 
-_SPECIAL = 1  # the class token
 CLASSIFIER = linear_classifier(FIRST_AND_PATCHES)
 
 
@@ -49,15 +48,6 @@ def _layers(model: Any) -> Sequence[str]:
     return [f"encoder.layer.{number}" for number in range(len(model.encoder.layer))]
 
 
-def _pack(config: Any, inputs: Sequence[Image], device: str) -> PackedImages:
-    return pack_images(inputs, device, patch=patch_of(config), special=_SPECIAL, own_grid=own_grid(config))
-
-
-def _embed(model: Any, packed: PackedImages) -> Tensor:
-    parts = model.embeddings
-    return embed_patches(parts.patch_embeddings.projection, [parts.cls_token], parts.position_embeddings, packed)
-
-
 def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor:
     attended: Tensor = layer.attention(layer.norm1(hidden), packed=lengths)[0]
     return attended
@@ -69,43 +59,21 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
     return output
 
 
-def _after(model: Any, rows: Tensor) -> Tensor:
-    normed: Tensor = model.layernorm(rows)
-    return normed
-
-
 def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
     return CLASSIFIER
-
-
-def _tokens(config: Any, height: int, width: int) -> int:
-    rows, columns = grid_of(config, height, width)
-    return _SPECIAL + rows * columns
-
-
-def _max_tokens(config: Any) -> int:
-    rows, columns = own_grid(config)
-    return _SPECIAL + rows * columns
 
 
 def _layer_scale(_leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> Routed:
     return Routed(lambda tokens, lambda1: tokens * lambda1, tensors, route)
 
 
-FAMILY = Family(
-    modality="image",
+FAMILY = replace(
+    vit.FAMILY,
     build=_build,
     layers=_layers,
     behind=("layer_scale1", "norm2", "mlp", "layer_scale2"),
-    tail=("layernorm",),
-    pack=_pack,
-    embed=_embed,
     attend=_attend,
     finish=_finish,
-    after=_after,
     head=_head,
-    max_tokens=_max_tokens,
-    image_tokens=_tokens,
-    unread=frozenset({"embeddings.mask_token"}),
     twins={nn.Conv2d: patch_projection, Dinov2LayerScale: _layer_scale},
 )

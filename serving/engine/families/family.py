@@ -6,11 +6,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from serving.engine.attention import Lengths as Lengths
 from serving.engine.heads.head import Head
 from serving.engine.routed import Twin
-
-# (sequences, length) for neighbouring sequences of equal length, in the order of the tokens.
-Lengths = Sequence[tuple[int, int]]
 
 
 def _unchanged(_model: nn.Module, rows: Tensor) -> Tensor:
@@ -35,7 +33,8 @@ class Family:
     `finish(layer, attended, hidden)` -> (1, tokens, hidden): the rest of the layer.
     `after(model, rows)` -> (1, tokens, hidden), through the tail.
     `pool(model, rows)` -> (1, sequences, features), through the merged part of the pooler.
-    `head(config, names)`: how a task with this config.json, whose own tensors are `names`, answers.
+    `head(config, names)`: how a classifier with this config.json, whose own tensors are `names`, answers.
+    `token_head(config, names)`: the same of a task that reads every token, where that is more than one linear layer.
     `max_tokens(config)`: the most tokens of a sequence.
     `image_tokens(config, height, width)`: the tokens of an image of this size (images alone).
     `unread`: merged tensors that no answer depends on; `build` leaves them out.
@@ -58,5 +57,6 @@ class Family:
     after: Callable[[Any, Tensor], Tensor] = _unchanged
     pool: Callable[[Any, Tensor], Tensor] = _unchanged
     image_tokens: Callable[[Any, int, int], int] | None = None
+    token_head: Callable[[Mapping[str, Any], Collection[str]], Head] | None = None
     unread: frozenset[str] = frozenset()
     twins: Mapping[type[nn.Module], Twin] = field(default_factory=dict)

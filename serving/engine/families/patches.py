@@ -4,7 +4,8 @@ Cutting an image into patches and a linear layer on each is what transformers co
 its kernel. So an image is cut when it is packed, and its tokens are a family's to embed like any others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 
 from merge_builder.errors import InputError
 from serving.engine.linear import linear, linear_into
-from serving.engine.packing import Grid, PackedImages
+from serving.engine.packing import Grid, PackedImages, pack_images
 from serving.engine.routed import Route, Routed, RoutedParameter
+from serving.engine.types import Image
 
 
 def grid_of(config: Any, height: int, width: int) -> Grid:
@@ -23,20 +25,35 @@ def grid_of(config: Any, height: int, width: int) -> Grid:
     Raises:
         InputError: the image is smaller than one patch.
     """
-    down, across = patch_of(config)
+    down, across = _pair(config.patch_size)
     if height < down or width < across:
         raise InputError(f"an image of {height} x {width} pixels is smaller than one patch of {down} x {across}")
     return height // down, width // across
 
 
-def patch_of(config: Any) -> Grid:
-    """The height and width of a patch in pixels."""
-    return _pair(config.patch_size)
-
-
 def own_grid(config: Any) -> Grid:
     """The grid that the model's table of positions is for."""
     return grid_of(config, *_pair(config.image_size))
+
+
+def pack_behind(special: int) -> Callable[[Any, Sequence[Image], str], PackedImages]:
+    """`Family.pack` where an image begins with so many tokens of its own."""
+
+    def pack(config: Any, inputs: Sequence[Image], device: str) -> PackedImages:
+        patch = _pair(config.patch_size)
+        return pack_images(inputs, device, patch=patch, special=special, own_grid=own_grid(config))
+
+    return pack
+
+
+def tokens_behind(special: int) -> Callable[[Any, int, int], int]:
+    """`Family.image_tokens` where an image begins with so many tokens of its own."""
+    return lambda config, height, width: special + prod(grid_of(config, height, width))
+
+
+def max_tokens_behind(special: int) -> Callable[[Any], int]:
+    """`Family.max_tokens` where an image begins with so many tokens of its own: those of the model's own size."""
+    return lambda config: special + prod(own_grid(config))
 
 
 def patch_projection(leaf: nn.Conv2d, tensors: Mapping[str, tuple[str, str]], route: Route) -> Routed:

@@ -24,6 +24,7 @@ from serving.engine.types import BatchOutput, Encoded, Image
 TASKS = "abc"
 WIDTH = {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 40, "num_hidden_layers": 3}
 IMAGE = WIDTH | {"image_size": 20, "patch_size": 4, "layer_norm_eps": 1e-5}
+CLIP = {"vision_config": IMAGE, "text_config": WIDTH | {"vocab_size": 20, "bos_token_id": 1, "eos_token_id": 2}}
 SIZES = ((20, 20), (20, 20), (12, 28), (28, 12), (36, 16), (9, 15), (4, 4))
 
 
@@ -37,7 +38,14 @@ class Case:
     any_size: dict[str, bool] = field(default_factory=dict)
 
 
+ANY_SIZE = {"interpolate_pos_encoding": True}
 CASES = {
+    "vit": Case(lambda: transformers.ViTConfig(**IMAGE), "ViTModel", "ViTForImageClassification", ANY_SIZE),
+    "deit": Case(lambda: transformers.DeiTConfig(**IMAGE), "DeiTModel", "DeiTForImageClassification", ANY_SIZE),
+    "deit-with-teacher": Case(
+        lambda: transformers.DeiTConfig(**IMAGE), "DeiTModel", "DeiTForImageClassificationWithTeacher", ANY_SIZE
+    ),
+    "clip": Case(lambda: transformers.CLIPConfig(**CLIP), "CLIPModel", "CLIPForImageClassification", ANY_SIZE),
     "dinov2": Case(lambda: transformers.Dinov2Config(**IMAGE), "Dinov2Model", "Dinov2ForImageClassification"),
     "dinov2-swiglu": Case(
         lambda: transformers.Dinov2Config(**IMAGE, use_swiglu_ffn=True), "Dinov2Model", "Dinov2ForImageClassification"

@@ -1,0 +1,82 @@
+"""CLIP's vision tower: `CLIPForImageClassification` checkpoints (a linear classifier on the mean of patches)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import CLIPVisionModel
+
+from serving.engine.families.family import Family, Lengths
+from serving.engine.families.patches import (
+    embed_patches,
+    max_tokens_behind,
+    pack_behind,
+    patch_projection,
+    tokens_behind,
+)
+from serving.engine.heads.head import Head
+from serving.engine.heads.images import PATCHES, linear_classifier
+from serving.engine.packing import PackedImages
+from serving.engine.routed import Route, RoutedParameter
+from serving.engine.types import Image
+
+_SPECIAL = 1  # the class token
+CLASSIFIER = linear_classifier(PATCHES)
+
+
+def _build(config: Any, _names: set[str], attention: str) -> nn.Module:
+    model: Any = CLIPVisionModel._from_config(config.vision_config, attn_implementation=attention)
+    model.post_layernorm = nn.Identity()  # classifiers do without it
+    built: nn.Module = model
+    return built
+
+
+def _layers(model: Any) -> Sequence[str]:
+    return [f"encoder.layers.{number}" for number in range(len(model.encoder.layers))]
+
+
+def _pack(config: Any, inputs: Sequence[Image], device: str) -> PackedImages:
+    return pack_behind(_SPECIAL)(config.vision_config, inputs, device)
+
+
+def _embed(model: Any, packed: PackedImages) -> Tensor:
+    parts = model.embeddings
+    embedded = embed_patches(parts.patch_embedding, [parts.class_embedding], parts.position_embedding, packed)
+    normed: Tensor = model.pre_layrnorm(embedded)
+    return normed
+
+
+def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor:
+    attended: Tensor = layer.self_attn(layer.layer_norm1(hidden), packed=lengths)[0]
+    return attended
+
+
+def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
+    hidden = attended + hidden
+    output: Tensor = layer.mlp(layer.layer_norm2(hidden)) + hidden
+    return output
+
+
+def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
+    return CLASSIFIER
+
+
+def _positions(_leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> RoutedParameter:
+    return RoutedParameter(*tensors["weight"], route)
+
+
+FAMILY = Family(
+    modality="image",
+    build=_build,
+    layers=_layers,
+    behind=("layer_norm2", "mlp"),
+    pack=_pack,
+    embed=_embed,
+    attend=_attend,
+    finish=_finish,
+    head=_head,
+    max_tokens=lambda config: max_tokens_behind(_SPECIAL)(config.vision_config),
+    image_tokens=lambda config, height, width: tokens_behind(_SPECIAL)(config.vision_config, height, width),
+    unread=frozenset({"post_layernorm.weight", "post_layernorm.bias"}),
+    twins={nn.Conv2d: patch_projection, nn.Embedding: _positions},
+)
