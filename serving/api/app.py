@@ -20,7 +20,7 @@ from serving.api import nodes, page, v1, v2
 from serving.api.authorisation import authorised
 from serving.api.bodies import body_schemas
 from serving.api.errors import error_response
-from serving.api.examples import EXAMPLES
+from serving.api.examples import EXAMPLES, OF_IMAGES
 from serving.api.forwarding import Forwarder, forwarded
 from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
@@ -30,13 +30,14 @@ from serving.fleet import Fleet
 from serving.node_metrics import Replica, gather, telling
 from serving.service import Service
 
+MAX_BODY_BYTES = {"text": 2 * 1024**2, "image": 16 * 1024**2}  # some photos as cameras write them
 _DESCRIPTION = "One shared model answers every task. Every answer names the rung of the ladder that computed it."
 
 
 def create_app(
     service: Service,
     *,
-    max_body_bytes: int = 2 * 1024**2,
+    max_body_bytes: int | None = None,
     max_seconds: float = 60,
     keys: Path | None = None,
     admin_keys: Path | None = None,
@@ -45,8 +46,9 @@ def create_app(
 ) -> FastAPI:
     """All routes over `service`, which starts and drains with the application's lifespan.
 
-    No request has more than `max_body_bytes`, nor waits longer than `max_seconds` for its answer. `keys` and
-    `admin_keys` are files of bearer keys (`serving.api.keys`); without them none is asked for.
+    No request has more than `max_body_bytes` (if None, `MAX_BODY_BYTES` of what the ladder takes), nor waits longer
+    than `max_seconds` for its answer. `keys` and `admin_keys` are files of bearer keys (`serving.api.keys`); without
+    them none is asked for.
 
     Where several replicas share a port, `/metrics` tells of all of them if each is given its `replica`. With a `fleet`
     there are `/v1/nodes` and `/admin/v1/budget`, and what needs a larger rung is asked of another replica.
@@ -82,7 +84,7 @@ def create_app(
     app.add_exception_handler(MergeLadderError, error_response)
     app.add_exception_handler(HTTPException, error_response)
     # The one added last is the outermost.
-    app.add_middleware(bounded, max_body_bytes=max_body_bytes)
+    app.add_middleware(bounded, max_body_bytes=max_body_bytes or MAX_BODY_BYTES[service.engine.modality])
     if forwarder is not None:
         app.add_middleware(forwarded, forwarder=forwarder)
     app.add_middleware(lived, most_seconds=max_seconds)
@@ -96,6 +98,6 @@ def create_app(
     app.add_middleware(logged)
     schemas = app.openapi()["components"]["schemas"]
     schemas |= body_schemas((*v1.BODIES, *v2.BODIES, *nodes.BODIES))
-    for model, example in EXAMPLES.items():
+    for model, example in {**EXAMPLES, **(OF_IMAGES if service.engine.modality == "image" else {})}.items():
         schemas[model.__name__]["examples"] = [example]
     return app

@@ -9,23 +9,31 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from serving.api.errors import InvalidRequest, MalformedJson
+from serving.api.forms import CONTENT_TYPE, is_form, read_form
 from serving.errors import RequestError, TooManyInputs
 
 _MOST_ERRORS = 5
 _MOST_LOOKED_AT = 5000  # more take longer to list than the body took to read
 _LONGEST_PATH = 200
+_MESSAGES = {"extra_forbidden": "is not a known key", "bytes_invalid_encoding": "is not base64"}  # of pydantic's types
 
 M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[M]) -> M:
-    """The request's JSON body as `model`.
+    """The request's JSON body as `model`; where the client says that it is a form, as `serving.api.forms` reads it.
 
     Raises:
-        MalformedJson: it is not JSON.
+        MalformedJson: it is neither JSON nor a form.
         InvalidRequest: it does not fit; the message tells each offending part by its path.
     """
-    return parse(model, await request.body())
+    body = await request.body()
+    if not is_form(content_type := request.headers.get("Content-Type", "")):
+        return parse(model, body)
+    try:
+        return model.model_validate(read_form(body, content_type))
+    except ValidationError as error:
+        raise _request_error(error) from None  # as in `parse`
 
 
 def parse(model: type[M], body: bytes | memoryview) -> M:
@@ -46,7 +54,7 @@ def _request_error(error: ValidationError) -> RequestError:
             return MalformedJson(f"the body is not JSON: {detail['msg'].removeprefix('Invalid JSON: ')}")
         if detail["type"] == "too_long" and detail["loc"] == ("inputs",):
             return TooManyInputs(f"inputs: {detail['msg']}: split the request", "inputs")
-        message = "is not a known key" if detail["type"] == "extra_forbidden" else detail["msg"]
+        message = _MESSAGES.get(detail["type"], detail["msg"])
         problems.setdefault(_path(detail["loc"]), []).append(message)
     told = [f"{path or 'the body'}: {', or '.join(messages)}" for path, messages in problems.items()]
     return InvalidRequest("; ".join(told[:_MOST_ERRORS]), next(iter(problems)) or None)
@@ -58,16 +66,23 @@ def _path(loc: Iterable[int | str]) -> str:
     return "".join(parts).removeprefix(".")[:_LONGEST_PATH]
 
 
-def body_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The `openapi_extra` of a route whose body is read as `model`; see `body_schemas`."""
-    schema = {"$ref": REF_TEMPLATE.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+def body_of(model: type[BaseModel], form: type[BaseModel] | None = None) -> dict[str, Any]:
+    """The `openapi_extra` of a route whose body is read as `model`, or as `form` if it is one; see `body_schemas`."""
+    content: dict[str, Any] = {"application/json": {"schema": _reference(model)}}
+    if form is not None:
+        encoding = {"parameters": {"contentType": "application/json"}}
+        content[CONTENT_TYPE] = {"schema": _reference(form), "encoding": encoding}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def lines_of(*models: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """What a route's `responses` say of its streamed answer, each line of which is one of `models`."""
-    schema = {"oneOf": [{"$ref": REF_TEMPLATE.format(model=model.__name__)} for model in models]}
+    schema = {"oneOf": [_reference(model) for model in models]}
     return {200: {"description": "The answers", "content": {"application/x-ndjson": {"schema": schema}}}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REF_TEMPLATE.format(model=model.__name__)}
 
 
 def body_schemas(models: Iterable[type[BaseModel]]) -> dict[str, Any]:

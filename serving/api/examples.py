@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from serving.api.protocol import (
     Health,
+    InferRequest,
     InferResponse,
     ModelList,
     ModelMetadata,
@@ -21,8 +22,10 @@ from serving.api.schemas import (
     MixedResponse,
     TaskLine,
     TaskList,
+    TaskRequest,
     TaskResponse,
     TasksLine,
+    TasksRequest,
     TasksResponse,
 )
 
@@ -36,6 +39,14 @@ _END = {
 }
 _ID = "8a1f5d0c2b7e4f63a9d80c1e5b7f2a34"
 _TEXT = {"name": "text", "datatype": "BYTES", "shape": [-1]}
+_METADATA = {
+    "name": "reviews",
+    "versions": ["5f1c0b7a"],
+    "platform": "mergeladder",
+    "inputs": [_TEXT],
+    "outputs": [{"name": "logits", "datatype": "FP32", "shape": [-1, 2]}],
+}
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="  # a whole PNG
 
 EXAMPLES: Mapping[type[BaseModel], dict[str, Any]] = {
     TaskResponse: {
@@ -81,15 +92,16 @@ EXAMPLES: Mapping[type[BaseModel], dict[str, Any]] = {
         ],
     },
     ServerMetadata: {"name": "mergeladder", "version": "0.1.0", "extensions": ["binary_tensor_data"]},
-    ModelMetadata: {
-        "name": "reviews",
-        "versions": ["5f1c0b7a"],
-        "platform": "mergeladder",
-        "inputs": [_TEXT],
-        "outputs": [{"name": "logits", "datatype": "FP32", "shape": [-1, 2]}],
-    },
+    ModelMetadata: _METADATA,
     ModelList: {"models": ["reviews"]},
     ModelReady: {"name": "reviews", "ready": True},
     Health: {"live": True, "ready": True},
     ProtocolError: {"error": "this ladder has no task 'review' (did you mean 'reviews'?)"},
+}
+# In place of those above, and of the requests' own, where the ladder is of images.
+OF_IMAGES: Mapping[type[BaseModel], dict[str, Any]] = {
+    TaskRequest: {"inputs": [{"image": _PIXEL}], "parameters": {"top_k": 2}},
+    TasksRequest: {"inputs": [{"image": _PIXEL}], "tasks": "all"},
+    InferRequest: {"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [_PIXEL]}]},
+    ModelMetadata: _METADATA | {"inputs": [_TEXT | {"name": "image"}]},
 }

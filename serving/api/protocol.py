@@ -26,7 +26,7 @@ class TensorParameters(_Open):
 
 
 class InputTensor(_Closed):
-    """An input: `text` and `text_pair` (BYTES) or `input_ids` and `attention_mask` (INT64)."""
+    """An input: `text` and `text_pair` (BYTES), `input_ids` and `attention_mask` (INT64), or `image` (BYTES)."""
 
     name: str = Field(max_length=64)
     datatype: str = Field(max_length=64)

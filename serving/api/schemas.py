@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
 
@@ -17,6 +17,14 @@ class TextInput(_Closed):
     text_pair: str | None = None
 
 
+class ImageInput(_Closed):
+    """An image: the bytes of a JPEG, PNG, WebP, GIF or BMP file; in JSON they are base64."""
+
+    model_config = ConfigDict(val_json_bytes="base64", ser_json_bytes="base64")
+
+    image: bytes = Field(json_schema_extra={"format": "byte", "contentEncoding": "base64"})
+
+
 Tasks = Literal["all", "auto"] | Annotated[list[str], Field(min_length=1)]
 
 
@@ -28,16 +36,35 @@ class TasksInput(_Closed):
     tasks: Tasks | None = None
 
 
+class TasksImageInput(ImageInput):
+    """As ImageInput, and the tasks that this image is for, where it is for others than the request names."""
+
+    tasks: Tasks | None = None
+
+
 def _as_object(value: Any) -> Any:
     if isinstance(value, str):
         return {"text": value}
-    if isinstance(value, dict | TextInput | TasksInput):
+    if isinstance(value, dict | BaseModel):
         return value
-    raise PydanticCustomError("input_type", 'should be a text, or {"text": ..., "text_pair": ...}')
+    raise PydanticCustomError("input_type", 'should be a text, or {"text": ..., "text_pair": ...} or {"image": ...}')
 
 
-Input = Annotated[TextInput, BeforeValidator(_as_object, json_schema_input_type=str | TextInput)]
-MixedInput = Annotated[TasksInput, BeforeValidator(_as_object, json_schema_input_type=str | TasksInput)]
+def _kind(value: dict[str, Any] | BaseModel) -> str:
+    return _IMAGE if "image" in (value if isinstance(value, dict) else type(value).model_fields) else _TEXT
+
+
+_TEXT, _IMAGE = "[text]", "[image]"  # in brackets, as no part of a path that a client is told
+Input = Annotated[
+    Annotated[TextInput, Tag(_TEXT)] | Annotated[ImageInput, Tag(_IMAGE)],
+    Discriminator(_kind),
+    BeforeValidator(_as_object, json_schema_input_type=str | TextInput | ImageInput),
+]
+MixedInput = Annotated[
+    Annotated[TasksInput, Tag(_TEXT)] | Annotated[TasksImageInput, Tag(_IMAGE)],
+    Discriminator(_kind),
+    BeforeValidator(_as_object, json_schema_input_type=str | TasksInput | TasksImageInput),
+]
 MOST_INPUTS = 16384  # of a stream; what is not streamed has the service's own bound
 
 
@@ -85,6 +112,23 @@ class TasksRequest(_Closed):
         "May be left out where every input names its own.",
     )
     parameters: Parameters = Parameters()
+
+
+class TaskForm(_Closed):
+    """A TaskRequest as a multipart form: a part `image`, with the file's bytes, for each input, in order."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": ["(a file)"], "parameters": {"top_k": 2}}]})
+
+    image: list[bytes] = Field(min_length=1, max_length=MOST_INPUTS)
+    parameters: Parameters = Parameters()
+
+
+class TasksForm(TaskForm):
+    """A TasksRequest as a multipart form: a part `tasks` for each name, or one that says `all`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": ["(a file)"], "tasks": ["all"]}]})
+
+    tasks: list[str] = Field(min_length=1)
 
 
 class Model(_Closed):

@@ -24,28 +24,41 @@ from serving.api.headers import answer_headers
 from serving.api.lines import respond_in_lines, wants_lines
 from serving.api.schemas import (
     ErrorBody,
+    ImageInput,
     LadderInfo,
     LastLine,
     MixedResponse,
     Parameters,
     RungInfo,
+    TaskForm,
     TaskInfo,
     TaskLine,
     TaskList,
     TaskRequest,
     TaskResponse,
+    TasksForm,
+    TasksImageInput,
     TasksInput,
     TasksLine,
     TasksRequest,
     TasksResponse,
     TextInput,
 )
-from serving.encoding import Text
+from serving.encoding import ImageFile, Text
 from serving.result import Result
 from serving.service import Options, Service
 from serving.streaming import stream
 
-BODIES: tuple[type[BaseModel], ...] = (TaskRequest, TasksRequest, TaskLine, TasksLine, LastLine, ErrorBody)
+BODIES: tuple[type[BaseModel], ...] = (
+    TaskRequest,
+    TasksRequest,
+    TaskForm,
+    TasksForm,
+    TaskLine,
+    TasksLine,
+    LastLine,
+    ErrorBody,
+)
 _REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 422)}
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 429, 503, 504)}
 
@@ -58,17 +71,17 @@ def routes(service: Service) -> APIRouter:
         "/tasks/{task}/predict",
         response_model=TaskResponse,
         responses=_ERRORS | lines_of(TaskLine, LastLine, ErrorBody),
-        openapi_extra=body_of(TaskRequest),
+        openapi_extra=body_of(TaskRequest, TaskForm),
     )
     async def predict_task(task: str, request: Request) -> Response:
         """One task's answer for each input, in order; in lines, as they come, where the client accepts NDJSON."""
         body = await read_body(request, TaskRequest)
-        texts, asked = _texts(body.inputs), body.parameters
-        request.state.inputs = len(texts)
+        inputs, asked = _inputs(body.inputs), body.parameters
+        request.state.inputs = len(inputs)
         if wants_lines(request):
-            results = stream(service, texts, [(task,)] * len(texts), **_options(asked))
+            results = stream(service, inputs, [(task,)] * len(inputs), **_options(asked))
             return await respond_in_lines(request, service, results, lambda one: task_line(service, one, asked))
-        result = await service.predict(texts, [task], **_options(asked))
+        result = await service.predict(inputs, [task], deadline=request.state.deadline, **_options(asked))
         answer = task_answer(service, result, task, asked)
         return _respond(
             result,
@@ -87,7 +100,7 @@ def routes(service: Service) -> APIRouter:
         "/predict",
         response_model=TasksResponse | MixedResponse,
         responses=_ERRORS | lines_of(TasksLine, LastLine, ErrorBody),
-        openapi_extra=body_of(TasksRequest),
+        openapi_extra=body_of(TasksRequest, TasksForm),
     )
     async def predict(request: Request) -> Response:
         """Several tasks' answers for each input. What the tasks share of the model runs once for all of them.
@@ -96,12 +109,12 @@ def routes(service: Service) -> APIRouter:
         the client accepts NDJSON.
         """
         body = await read_body(request, TasksRequest)
-        texts, asked, tasks = _texts(body.inputs), body.parameters, _tasks(service, body)
-        request.state.inputs, request.state.tasks = len(texts), list(dict.fromkeys(chain.from_iterable(tasks)))
+        inputs, asked, tasks = _inputs(body.inputs), body.parameters, _tasks(service, body)
+        request.state.inputs, request.state.tasks = len(inputs), list(dict.fromkeys(chain.from_iterable(tasks)))
         if wants_lines(request):
-            results = stream(service, texts, tasks, **_options(asked))
+            results = stream(service, inputs, tasks, **_options(asked))
             return await respond_in_lines(request, service, results, lambda one: tasks_line(service, one, asked))
-        result = await service.predict_each(texts, tasks, **_options(asked))
+        result = await service.predict_each(inputs, tasks, deadline=request.state.deadline, **_options(asked))
         told: dict[str, Any] = {
             "id": request.state.request_id,
             "model": model_of(service, result),
@@ -140,8 +153,10 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _texts(inputs: Sequence[TextInput | TasksInput]) -> list[Text]:
-    return [Text(item.text, item.text_pair) for item in inputs]
+def _inputs(inputs: Sequence[TextInput | ImageInput | TasksInput | TasksImageInput]) -> list[Text | ImageFile]:
+    return [
+        ImageFile(item.image) if isinstance(item, ImageInput) else Text(item.text, item.text_pair) for item in inputs
+    ]
 
 
 def _options(asked: Parameters) -> Options:

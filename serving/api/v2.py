@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2, over HTTP: a task is a model, and the ladder's revision is its version."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -85,11 +85,12 @@ def routes(service: Service) -> APIRouter:
 
 def _model_routes(router: APIRouter, service: Service, path: str, find: Callable[..., Awaitable[Task]]) -> None:
     """The routes of one task under `path`, whose parameters `find` turns into the task."""
+    datatypes = DATATYPES[service.engine.modality]
 
     @router.get(path, responses=_UNKNOWN)
     async def model_metadata(task: Annotated[Task, Depends(find)]) -> ModelMetadata:
         """The inputs and outputs of a task."""
-        return _metadata(task, service.manifest.revision)
+        return _metadata(task, service.manifest.revision, datatypes)
 
     @router.get(path + "/ready", responses=_UNKNOWN | {503: {"model": ModelReady}})
     async def model_ready(task: Annotated[Task, Depends(find)]) -> JSONResponse:
@@ -108,7 +109,7 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
         asked = parse(InferRequest, text)
         parameters = asked.parameters
         service.reader.check_count(max(sum(tensor.shape[:1]) for tensor in asked.inputs))  # before they are read
-        inputs = read_inputs(asked, rest)
+        inputs = read_inputs(asked, rest, datatypes)
         request.state.inputs = len(inputs)
         result = await service.predict(
             inputs,
@@ -116,6 +117,7 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
             truncate=parameters.truncate,
             min_rung=parameters.min_rung,
             min_score=parameters.min_score,
+            deadline=request.state.deadline,
         )
         outputs, binary = write_outputs(asked, result.logits[task.name], task)
         body = InferResponse(
@@ -135,7 +137,7 @@ def _respond(body: InferResponse, binary: bytes, headers: dict[str, str]) -> Res
     return Response(text + binary, 200, headers | {HEADER_LENGTH: str(len(text))}, "application/octet-stream")
 
 
-def _metadata(task: Task, revision: str) -> ModelMetadata:
+def _metadata(task: Task, revision: str, datatypes: Mapping[str, str]) -> ModelMetadata:
     labels = len(task.labels)
     return ModelMetadata(
         name=task.name,
@@ -143,7 +145,7 @@ def _metadata(task: Task, revision: str) -> ModelMetadata:
         platform="mergeladder",
         inputs=[
             TensorMetadata(name=name, datatype=datatype, shape=[-1] if datatype == "BYTES" else [-1, -1])
-            for name, datatype in DATATYPES.items()
+            for name, datatype in datatypes.items()
         ],
         outputs=[
             TensorMetadata(name="logits", datatype="FP32", shape=[-1, labels]),

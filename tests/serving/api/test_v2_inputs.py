@@ -1,13 +1,15 @@
 """Tensors to inputs: what is understood and what is refused."""
 
 import struct
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from serving.api.protocol import InferRequest
-from serving.api.v2_inputs import read_inputs
-from serving.encoding import Ids, Text
+from serving.api.v2_inputs import DATATYPES, read_inputs
+from serving.encoding import Ids, ImageFile, Text
 from serving.errors import RequestError
 
 
@@ -16,8 +18,10 @@ def tensor(name: str, datatype: str, shape: list[int], data: object = None, size
     return {"name": name, "datatype": datatype, "shape": shape, "parameters": parameters, "data": data}
 
 
-def read(*tensors: dict, rest: bytes = b"") -> list[Text | Ids]:
-    return read_inputs(InferRequest.model_validate({"inputs": list(tensors)}), memoryview(rest))
+def read(
+    *tensors: dict, rest: bytes = b"", kind: Literal["text", "image"] = "text"
+) -> Sequence[Text | Ids | ImageFile]:
+    return read_inputs(InferRequest.model_validate({"inputs": list(tensors)}), memoryview(rest), DATATYPES[kind])
 
 
 def test_texts() -> None:
@@ -83,3 +87,31 @@ BAD = [
 def test_bad_tensors_are_named(tensors: list[dict], rest: bytes, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         read(*tensors, rest=rest)
+
+
+def test_images_in_binary_and_as_base64() -> None:
+    files = [b"\x89PNG\r\n", b"\xff\xd8\xff\x00"]
+    binary = b"".join(struct.pack("<I", len(file)) + file for file in files)
+    encoded = tensor("image", "BYTES", [2], ["iVBORw0K", "/9j/AA=="])
+
+    assert read(encoded, kind="image") == [ImageFile(file) for file in files]
+    told = tensor("image", "BYTES", [2, 1], size=len(binary))
+    assert read(told, rest=binary, kind="image") == [ImageFile(file) for file in files]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "problem"),
+    [
+        (tensor("image", "BYTES", [2], ["aGk=", "-_!"]), "image", "'image' is not base64 at element 1"),
+        (tensor("image", "BYTES", [1], [7]), "image", "'image' is not base64 at element 0"),
+        (tensor("image", "BYTES", [2], ["aGk="]), "image", "'image' has 1 elements"),
+        (tensor("image", "BYTES", [1, 3, 2], ["aGk="]), "image", "one image an input"),
+        (tensor("image", "UINT8", [1], [7]), "image", "must be BYTES"),
+        (tensor("text", "BYTES", [1], ["a"]), "image", "it takes image$"),
+        (tensor("image", "BYTES", [1], ["aGk="]), "text", "it takes text, text_pair"),
+    ],
+)
+def test_images_that_are_refused(given: dict, kind: Literal["text", "image"], problem: str) -> None:
+    with pytest.raises(RequestError, match=problem) as refused:
+        read(given, kind=kind)
+    assert refused.value.param == given["name"]
