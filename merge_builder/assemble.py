@@ -82,4 +82,5 @@ def _task(inputs: Inputs, index: int, heads: Mapping[str, Head]) -> Task:
         max_length=max_length_of(expert.checkpoint, inputs.base),
         head=heads[expert.task],
         config=dict(expert.checkpoint.config),
+        embedding=expert.embedding,
     )

@@ -13,6 +13,7 @@ from merge_builder.ladder.manifest import RungSize, Task
 from merge_builder.ladder.rungs import rung_at
 from merge_builder.ladder.store import CARD, Ladder
 from merge_builder.names import nearest
+from merge_builder.sentence_transformers import write_embedding
 from merge_builder.task_weights import open_task
 
 
@@ -37,6 +38,8 @@ def export(ladder: Ladder, task: str, rung: RungSize, out: Path, *, shard_bytes:
         for name in ladder.manifest.base.files:
             if name != "config.json":
                 write_atomic(folder / name, (ladder.base_dir / name).read_bytes())
+        if entry.embedding is not None:
+            write_embedding(folder, entry.embedding, entry.max_length, entry.config)
 
 
 def find_task(ladder: Ladder, name: str) -> Task:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from merge_builder.checkpoints.dtypes import BY_COMMON_NAME
 from merge_builder.checkpoints.folder import is_adapter
 from merge_builder.checkpoints.hub import resolve
 from merge_builder.errors import InputError
+from merge_builder.ladder.kinds import has_labels, is_headed
+from merge_builder.ladder.manifest import Embedding
 from merge_builder.recipe import Recipe
+from merge_builder.sentence_transformers import read_embedding, stated_length
 
 # What a tokenizer or an image processor is saved as; copied into the ladder byte for byte.
 PREPROCESSING = (
@@ -36,7 +39,7 @@ PREPROCESSING = (
 
 @dataclass(frozen=True)
 class ExpertInput:
-    """One task's expert: its checkpoint and its tensors by block."""
+    """One task's expert: its checkpoint, its tensors by block, and how it pools where its folder tells that."""
 
     task: str
     checkpoint: Checkpoint
@@ -44,6 +47,7 @@ class ExpertInput:
 
 
 @dataclass(frozen=True)
+    embedding: Embedding | None = None
 class Inputs:
     """Everything a build reads; `dtype` is what the recipe wants merged versions stored in, None as they come."""
 
@@ -102,7 +106,7 @@ def open_inputs(recipe: Recipe) -> Iterator[Inputs]:
             with _naming(task):
                 parts = split_expert(checkpoint, layout, recipe.blocks, base_parts)
                 _check_same_vocabulary(base, checkpoint)
-            experts.append(ExpertInput(task, checkpoint, parts))
+                experts.append(_with_embedding(ExpertInput(task, checkpoint, parts)))
         dtype = None if recipe.dtype is None else BY_COMMON_NAME[recipe.dtype]
         yield Inputs(layout, base, base_parts, tuple(experts), dtype)
 
@@ -122,6 +126,16 @@ def _open_expert(path: Path, base: Checkpoint, layout: Layout) -> Checkpoint:
 def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> None:
     ours, theirs = base.config.get("model_type"), expert.config.get("model_type")
     if theirs != ours:
+def _with_embedding(expert: ExpertInput) -> ExpertInput:
+    """The expert with what its folder tells of sentence-transformers, unless it has a head that answers otherwise."""
+    checkpoint = expert.checkpoint
+    if is_headed(checkpoint.config):
+        return expert
+    embedding, files = read_embedding(checkpoint.path)
+    checkpoint = replace(checkpoint, described_by=(*checkpoint.described_by, *files))
+    return replace(expert, checkpoint=checkpoint, embedding=embedding)
+
+
         raise InputError(
             f"{expert.path} is a {theirs!r} model, but the base is {ours!r}: an expert must be its fine-tune"
         )
@@ -129,8 +143,7 @@ def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> N
         # A key that one config leaves out has the family's default there, which this cannot know.
         if key in base.config and key in expert.config and base.config[key] != expert.config[key]:
             raise InputError(
-                f"{expert.path}: {key} is {expert.config[key]!r}, but {base.config[key]!r} in the base: "
-                "is it a fine-tune of this base?"
+                f"{expert.path}: {key} is {theirs!r}, but {value!r} in the base: is it a fine-tune of this base?"
             )
 
 
@@ -155,9 +168,8 @@ def _vocabulary(path: Path) -> Mapping[str, int] | None:
 
 
 def labels_of(expert: ExpertInput) -> tuple[str, ...]:
-    """The labels in id order, as config.json tells them (`LABEL_0`… where it tells a number); none without a head."""
-    if not expert.parts.head:
-        return ()
+    """The labels in id order, as config.json tells them (`LABEL_0`… where it tells a number); none where the answers
+    are no labels."""
     config = expert.checkpoint.config
     table = config.get("id2label")
     if isinstance(table, dict) and table:
@@ -166,14 +178,19 @@ def labels_of(expert: ExpertInput) -> tuple[str, ...]:
 
 
 def max_length_of(checkpoint: Checkpoint, base: Checkpoint) -> int | None:
-    """The most tokens an input may have: what the tokenizer's config states, within the model's positions."""
+    """The most tokens an input may have: what the tokenizer's config states, or sentence-transformers', within the
+    model's positions."""
     positions = checkpoint.config.get("max_position_embeddings")
     for path in (checkpoint.path, base.path):
         try:
             stated = json.loads((path / "tokenizer_config.json").read_bytes()).get("model_max_length")
+    if not expert.parts.head or expert.embedding is not None or not has_labels(config):
+        return ()
         except (OSError, ValueError, AttributeError):
             continue
         # transformers writes 1e30 for "no limit".
         if isinstance(stated, int) and 0 < stated < 1_000_000:
             return min(stated, positions) if isinstance(positions, int) else stated
     return positions if isinstance(positions, int) else None
+    if (length := None if is_headed(checkpoint.config) else stated_length(checkpoint.path)) is not None:
+        return min(length, positions) if isinstance(positions, int) else length

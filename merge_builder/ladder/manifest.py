@@ -12,8 +12,12 @@ Kind = Literal["expert", "merged", "base", "masked"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-def _empty(scores: tuple[Any, ...]) -> bool:
-    return not scores
+def _empty(entries: tuple[Any, ...]) -> bool:
+    return not entries
+
+
+def _missing(value: object) -> bool:
+    return value is None
 
 
 class _Closed(BaseModel):
@@ -61,10 +65,18 @@ class Head(_Closed):
     sha256: Sha256
 
 
+class Embedding(_Closed):
+    """How a sentence-transformers model makes one vector of a text's tokens; `normalise`: to length 1."""
+
+    pooling: Literal["mean", "cls"]
+    normalise: bool
+
+
 class Task(_Closed):
     """One task: its labels, its head and the expert's own `config.json`, verbatim, for export.
 
-    `prefix` is what the expert's checkpoint puts before its encoder tensors (`bert.`, or nothing).
+    `prefix` is what the expert's checkpoint puts before its encoder tensors (`bert.`, or nothing). `embedding` is there
+    where the expert's folder tells it; `ladder.kinds` says of which kind a task is.
     """
 
     name: TaskName
@@ -73,6 +85,7 @@ class Task(_Closed):
     max_length: int | None
     head: Head
     config: dict[str, Any]
+    embedding: Embedding | None = Field(default=None, exclude_if=_missing)
 
 
 class Base(_Closed):
