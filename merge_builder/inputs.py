@@ -37,6 +37,9 @@ PREPROCESSING = (
 )
 
 
+_MISSING = object()
+
+
 @dataclass(frozen=True)
 class ExpertInput:
     """One task's expert: its checkpoint, its tensors by block, and how it pools where its folder tells that."""
@@ -44,10 +47,10 @@ class ExpertInput:
     task: str
     checkpoint: Checkpoint
     parts: Parts
+    embedding: Embedding | None = None
 
 
 @dataclass(frozen=True)
-    embedding: Embedding | None = None
 class Inputs:
     """Everything a build reads; `dtype` is what the recipe wants merged versions stored in, None as they come."""
 
@@ -123,9 +126,6 @@ def _open_expert(path: Path, base: Checkpoint, layout: Layout) -> Checkpoint:
     return open_adapter(path, base, layout) if is_adapter(path) else open_checkpoint(path)
 
 
-def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> None:
-    ours, theirs = base.config.get("model_type"), expert.config.get("model_type")
-    if theirs != ours:
 def _with_embedding(expert: ExpertInput) -> ExpertInput:
     """The expert with what its folder tells of sentence-transformers, unless it has a head that answers otherwise."""
     checkpoint = expert.checkpoint
@@ -136,15 +136,27 @@ def _with_embedding(expert: ExpertInput) -> ExpertInput:
     return replace(expert, checkpoint=checkpoint, embedding=embedding)
 
 
+def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> None:
+    ours, theirs = base.config.get("model_type"), expert.config.get("model_type")
+    if theirs != ours:
         raise InputError(
             f"{expert.path} is a {theirs!r} model, but the base is {ours!r}: an expert must be its fine-tune"
         )
     for key in layout.same:
         # A key that one config leaves out has the family's default there, which this cannot know.
-        if key in base.config and key in expert.config and base.config[key] != expert.config[key]:
+        value, theirs = _stated(base.config, key), _stated(expert.config, key)
+        if _MISSING not in (value, theirs) and value != theirs:
             raise InputError(
                 f"{expert.path}: {key} is {theirs!r}, but {value!r} in the base: is it a fine-tune of this base?"
             )
+
+
+def _stated(config: Mapping[str, Any], key: str) -> Any:
+    """The value of a key, which may lead into a table of the configuration: `vision_config.patch_size`."""
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
+    return value
 
 
 def _check_same_vocabulary(base: Checkpoint, expert: Checkpoint) -> None:
@@ -171,6 +183,8 @@ def labels_of(expert: ExpertInput) -> tuple[str, ...]:
     """The labels in id order, as config.json tells them (`LABEL_0`… where it tells a number); none where the answers
     are no labels."""
     config = expert.checkpoint.config
+    if not expert.parts.head or expert.embedding is not None or not has_labels(config):
+        return ()
     table = config.get("id2label")
     if isinstance(table, dict) and table:
         return tuple(str(table[key]) for key in sorted(table, key=int))
@@ -181,16 +195,14 @@ def max_length_of(checkpoint: Checkpoint, base: Checkpoint) -> int | None:
     """The most tokens an input may have: what the tokenizer's config states, or sentence-transformers', within the
     model's positions."""
     positions = checkpoint.config.get("max_position_embeddings")
+    if (length := None if is_headed(checkpoint.config) else stated_length(checkpoint.path)) is not None:
+        return min(length, positions) if isinstance(positions, int) else length
     for path in (checkpoint.path, base.path):
         try:
             stated = json.loads((path / "tokenizer_config.json").read_bytes()).get("model_max_length")
-    if not expert.parts.head or expert.embedding is not None or not has_labels(config):
-        return ()
         except (OSError, ValueError, AttributeError):
             continue
         # transformers writes 1e30 for "no limit".
         if isinstance(stated, int) and 0 < stated < 1_000_000:
             return min(stated, positions) if isinstance(positions, int) else stated
     return positions if isinstance(positions, int) else None
-    if (length := None if is_headed(checkpoint.config) else stated_length(checkpoint.path)) is not None:
-        return min(length, positions) if isinstance(positions, int) else length
