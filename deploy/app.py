@@ -32,6 +32,7 @@ from deploy.sizing import Sizing
 from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
 from deploy.workspace import measure_workspace
+from merge_builder.errors import InputError
 from merge_builder.ladder import BudgetTooSmall, Ladder, open_ladder, rung_at
 from serving.engine.types import Dtype
 from serving.errors import ChangeUnderWay, RequestError
@@ -88,23 +89,35 @@ class LadderServer:
     async def reconfigure(self, document: Mapping[str, Any]) -> None:
         """Go to the rung that `document`, a UserConfig, means here; the first time, begin to listen.
 
-        A running replica changes in the background, so that Ray Serve does not take it out of service meanwhile.
+        A running replica changes in the background, so that Ray Serve does not take it out of service meanwhile. Where
+        the document is wrong it stays as it is, and tells why: Ray Serve would end a replica that raises, all of them
+        for one misspelt word.
 
         Raises:
-            InputError: the document is wrong; a running replica stays on its rung.
+            InputError: the document is wrong, the first time.
             OSError: the address cannot be listened on.
         """
-        config = read_user_config(dict(document))
-        sizing = config.sizing(self.node.place.group)
-        self.node.service.floors = floors_of(config, self.node.service.manifest)
+        try:
+            sizing = self._read(document)
+        except InputError as error:
+            if self.server is None:
+                raise
+            self.node.refuse_config(str(error))
+            return
         if self.server is None:
             await self._settle(sizing)
-            if not self.tasks:  # it follows from the first time on, also while it stays out
-                self._keep(self.node.follow_memory(Steady()))
+            self._keep(self.node.follow_memory(Steady()))
         else:
-            with suppress(BudgetTooSmall):
-                self.node.decide(sizing)
             self._keep(self._settle(sizing))
+
+    def _read(self, document: Mapping[str, Any]) -> Sizing:
+        config = read_user_config(dict(document))
+        sizing = config.sizing(self.node.place.group)
+        floors = floors_of(config, self.node.service.manifest)
+        with suppress(BudgetTooSmall):
+            self.node.decide(sizing)
+        self.node.service.floors = floors
+        return sizing
 
     async def _settle(self, sizing: Sizing) -> None:
         """Be at the rung and listen; where none fits, listen too: to say so, and to be told another budget."""

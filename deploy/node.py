@@ -18,7 +18,7 @@ from merge_builder.ladder import BudgetTooSmall, RungSize
 from serving.errors import RungDoesNotFit
 from serving.fleet import Asked, Begun, BudgetSource, Change, NodeStatus
 from serving.rung_change import RungChanger
-from serving.rung_metrics import memory_used
+from serving.rung_metrics import weights_held
 from serving.service import Choice, Service
 
 LOOK_SECONDS = 5.0
@@ -63,6 +63,7 @@ class Node:
         self._changer = RungChanger(service)
         self._sizing = Sizing()
         self._source: BudgetSource = "config"
+        self._refused: str | None = None  # why the last configuration is not followed, if it is not
         self._settling = asyncio.Lock()
         self._noting: asyncio.Task[None] | None = None
 
@@ -103,8 +104,13 @@ class Node:
                 self._begin(self.decide(sizing))
             except BudgetTooSmall as error:
                 self._go_out(str(error))
-            self._sizing, self._source = sizing, "config"
+            self._sizing, self._source, self._refused = sizing, "config", None
             await self.changed()
+
+    def refuse_config(self, problem: str) -> None:
+        """Stay as it is: the configuration that was deployed last cannot be followed."""
+        self._refused = f"the configuration that was deployed last is not followed: {problem}"
+        log.error(self._refused)
 
     def _go_out(self, reason: str) -> None:
         """Take no more requests; those that were taken are answered."""
@@ -176,9 +182,9 @@ class Node:
             budget=service.choice.budget if held else None,
             rung=rung.name if held else None,
             ratio=rung.size.ratio if held else None,
-            bytes=memory_used(service.manifest, rung) if held else {},
+            bytes=weights_held(service.engine) if held else {},
             tasks=list(service.tasks),
-            reason=service.choice.reason if self.out is None else self.out,
+            reason="; ".join(filter(None, (self.out or service.choice.reason, self._refused))),
             change=self._changer.last,
             budget_source=self._source,
         )

@@ -162,6 +162,15 @@ async def test_several_configurations_at_once_end_with_the_last(make):
     assert (rung_of(node), node.out) == (4, None)
 
 
+async def test_a_configuration_that_is_wrong_is_told_until_the_next(make):
+    node = make()
+    await node.settle(Sizing(rung="#3"))
+    node.refuse_config("user_config.rungs: Extra inputs are not permitted")
+    assert (node.status().rung, "user_config.rungs" in node.status().reason) == ("#3", True)
+    await node.settle(Sizing(rung="#4"))
+    assert (node.status().rung, "user_config.rungs" in node.status().reason) == ("#4", False)
+
+
 async def test_it_tells_who_told_its_budget(fleet):
     client, together = fleet
 
