@@ -101,6 +101,41 @@ CASES = {
         "DistilBertForSequenceClassification",
         BERT_BLOCKS,
     ),
+    "albert": Case(
+        transformers.AlbertConfig,
+        TEXT | {"embedding_size": 4, "num_hidden_groups": 2},
+        "AlbertForPreTraining",
+        "AlbertForSequenceClassification",
+        ("embeddings.projection", "layers.0.0.attention", "layers.1.0.feed_forward.norm", "pooler"),
+    ),
+    "mpnet": Case(
+        transformers.MPNetConfig,
+        TEXT,
+        "MPNetForMaskedLM",
+        "MPNetForSequenceClassification",
+        (*BERT_BLOCKS, "relative_positions"),
+    ),
+    "modernbert": Case(
+        transformers.ModernBertConfig,
+        TEXT,
+        "ModernBertForMaskedLM",
+        "ModernBertForTokenClassification",
+        ("embeddings", "layers.0.attention", "layers.1.attention.norm", "layers.1.feed_forward", "norm"),
+    ),
+    "deberta-v2": Case(
+        transformers.DebertaV2Config,
+        TEXT | {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "norm_rel_ebd": "layer_norm"},
+        "DebertaV2ForMaskedLM",
+        "DebertaV2ForSequenceClassification",
+        (*BERT_BLOCKS, "relative_positions", "relative_positions.norm"),
+    ),
+    "deberta-v2-convolution": Case(
+        transformers.DebertaV2Config,
+        TEXT | {"conv_kernel_size": 3, "embedding_size": 4, "type_vocab_size": 2},
+        "DebertaV2Model",
+        "DebertaV2ForQuestionAnswering",
+        (*BERT_BLOCKS, "embeddings.projection", "convolution", "convolution.norm"),
+    ),
 }
 
 
@@ -146,7 +181,7 @@ def test_what_is_exported_is_what_transformers_saved(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("granularity", ["layer", "sublayer", "tensor"])
-@pytest.mark.parametrize("name", ["llama", "t5", "vit", "electra"])
+@pytest.mark.parametrize("name", ["llama", "t5", "vit", "electra", "albert", "modernbert", "deberta-v2-convolution"])
 def test_the_smallest_rung_is_the_average_at_every_granularity(
     tmp_path: Path, name: str, granularity: Granularity
 ) -> None:

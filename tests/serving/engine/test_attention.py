@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from serving.engine.attention import packed_attention
+from serving.engine.attention import attend, packed_attention
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -22,3 +22,20 @@ def test_every_sequence_attends_to_itself_alone(packed: list[tuple[int, int]], c
     expected = (scores.softmax(-1) @ value).transpose(1, 2)
     assert weights is None
     torch.testing.assert_close(output, expected)
+
+
+def test_biases_are_added_to_the_scores_of_their_sequences_and_a_mask_leaves_tokens_out() -> None:
+    heads, size, packed = 2, 3, [(2, 3), (1, 1), (1, 4)]
+    query, key, value = torch.randn(3, 1, 11, heads * size, generator=torch.Generator().manual_seed(0))
+    near = (torch.arange(4)[:, None] - torch.arange(4)).abs() < 2
+    biases = [torch.randn(2, heads, 3, 3), None, near]
+    output = attend(heads, query, key, value, packed, biases=biases, scaling=0.5)
+
+    first = ((0, biases[0][0]), (3, biases[0][1]), (6, torch.zeros(1, 1)), (7, torch.where(near, 0.0, -torch.inf)))
+    for start, bias in first:
+        q, k, v = (
+            x[0, start : start + bias.shape[-1]].unflatten(-1, (heads, size)).transpose(0, 1)
+            for x in (query, key, value)
+        )
+        right = ((q @ k.transpose(-1, -2) * 0.5 + bias).softmax(-1) @ v).transpose(0, 1).flatten(1)
+        torch.testing.assert_close(output[0, start : start + bias.shape[-1]], right)
