@@ -8,7 +8,7 @@ output.logits[0]["sst2"]
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Literal
 
@@ -23,10 +23,11 @@ from serving.engine.check import check_text
 from serving.engine.forward import forward
 from serving.engine.loaded import Loaded, load_rung
 from serving.engine.plan import plan_batch
+from serving.engine.reconstruct import weights_in_use
 from serving.engine.skeleton import Skeleton, build_skeleton
 from serving.engine.tokenize import Tokenizer, load_tokenizer
 from serving.engine.types import BatchOutput, Dtype, Image, Input
-from serving.engine.weights import count_bytes, is_mapped, load_heads
+from serving.engine.weights import Held, count_bytes, is_mapped, load_heads
 
 
 @dataclass
@@ -62,6 +63,11 @@ class Engine:
             "heads": count_bytes(own.tensors for own in self._heads.values()),
             "scratch": loaded.scratch.nbytes if loaded.scratch else 0,
         }
+
+    @property
+    def bytes_by_version(self) -> dict[tuple[str, str], int]:
+        """The `blocks` of `bytes_loaded` one by one: of each version held, by (block, version id)."""
+        return {at: count_bytes([own]) for at, own in self._loaded.held.items()}
 
     @property
     def bytes_private(self) -> int:
@@ -159,6 +165,16 @@ class Engine:
         """
         self._loaded = load_rung(self.ladder, self._skeleton, rung, self._loaded.held, self.device, self.dtype)
         release_freed_memory()
+
+    def substitute(self, versions: Held) -> None:
+        """Compute the next batches with `versions`, by (block, version id), in place of those stored; plain float32.
+
+        Only what is given is touched, so weights can be tried out without loading anything. The next call replaces what
+        this one gave, and a change of rung goes back to what is stored.
+        """
+        loaded = self._loaded
+        weights = weights_in_use(loaded.rung, {**loaded.held, **versions}, loaded.scratch)
+        self._loaded = replace(loaded, weights=weights)
 
 
 def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype = "float32") -> Engine:
