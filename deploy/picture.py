@@ -1,10 +1,11 @@
-"""Pictures of a ladder for a terminal: the tasks, and the sizes of the rungs as bars."""
+"""Pictures of a ladder for a terminal: the tasks, the blocks, and the sizes of the rungs as bars."""
 
 from collections.abc import Sequence
 
 from rich.bar import Bar
 from rich.table import Table
 
+from merge_builder.describe import fold
 from merge_builder.ladder import Manifest, RungSize, format_bytes
 
 ROWS = 9
@@ -16,6 +17,25 @@ def task_table(manifest: Manifest) -> Table:
     for task in manifest.tasks:
         names = ", ".join(task.labels[:6]) + (f", ... ({len(task.labels)})" if len(task.labels) > 6 else "")
         table.add_row(task.name, names, format_bytes(task.head.bytes))
+    return table
+
+
+def block_table(manifest: Manifest) -> Table:
+    """A row a block, in the order of the forward pass: the tensors and bytes of one version, its share of a model.
+
+    Layers with the same blocks are one row, with their blocks below it; the share is that of all of them.
+    """
+    table = Table("block", "", "tensors", "memory", "share", box=None, header_style="bold", pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    total = sum(block.bytes for block in manifest.blocks)
+    for part in fold(manifest.blocks):
+        copies = f"{part.copies} x" if part.copies > 1 else ""
+        rows = [(part.name, copies, part)]
+        rows += [(f"{'└' if inner is part.blocks[-1] else '├'} {inner.name}", "", inner) for inner in part.blocks]
+        for name, times, row in rows:
+            share = f"{part.copies * row.bytes / total:.1%}"
+            table.add_row(name, times, str(row.tensors), format_bytes(row.bytes), share)
     return table
 
 

@@ -23,10 +23,11 @@ def inspect(
     worst: Annotated[
         bool, typer.Option("--worst", help="The goal holds for the worst task, not for the mean over the tasks.")
     ] = False,
+    blocks: Annotated[bool, typer.Option("--blocks", help="Show into which blocks the model is parted.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show a ladder: its tasks and the size of its rungs. --budget names the rung that a server would choose,
-    --min-score the smallest rung whose evaluated score reaches a goal.
+    --min-score the smallest rung whose evaluated score reaches a goal. --blocks shows the blocks that are merged.
 
     Example: [bold]mergeladder inspect ladder/ --budget 300MiB[/]
     """
@@ -38,7 +39,7 @@ def inspect(
     if as_json:
         print_document(describe(opened, chosen))
     else:
-        _tell(opened, chosen)
+        _tell(opened, chosen, blocks)
 
 
 def _choose(ladder: "Ladder", budget: str | None, min_score: float | None, worst: bool) -> "RungSize | None":
@@ -68,8 +69,8 @@ def _reaching(ladder: "Ladder", min_score: float, worst: bool) -> "RungSize":
     return found.size
 
 
-def _tell(ladder: "Ladder", chosen: "RungSize | None") -> None:
-    from deploy.picture import rung_picture, task_table
+def _tell(ladder: "Ladder", chosen: "RungSize | None", blocks: bool) -> None:
+    from deploy.picture import block_table, rung_picture, task_table
     from merge_builder.ladder import format_bytes
 
     manifest = ladder.manifest
@@ -78,6 +79,8 @@ def _tell(ladder: "Ladder", chosen: "RungSize | None") -> None:
         f"{manifest.base.model_type}, {len(manifest.blocks)} blocks, merged by {manifest.method.name}"
     )
     console.print(task_table(manifest))
+    if blocks:
+        console.print(block_table(manifest))
     console.print(rung_picture(manifest, chosen))
     if chosen is not None:
         say(f"chosen: rung #{chosen.index} ({chosen.ratio:.2f}x, {format_bytes(chosen.bytes)})")

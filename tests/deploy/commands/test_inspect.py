@@ -45,6 +45,23 @@ def test_people_see_tasks_the_ends_of_the_ladder_and_the_choice(mergeladder, lad
     assert "one shared model" in shown.err
 
 
+def test_blocks_are_drawn_with_the_layers_folded(mergeladder, ladder):
+    shown = mergeladder("inspect", ladder.root, "--blocks")
+    assert (shown.code, shown.out) == (0, "")
+    lines = [line.split() for line in shown.err.splitlines()]
+    assert ["layers.0", "to", "1", "2", "x", "16"] in [line[:6] for line in lines]
+    assert ["├", "attention", "8", "16.5", "KiB"] in [line[:5] for line in lines]  # 4 matrices of 32 x 32, and biases
+    assert "layers.1.attention" not in shown.err
+    shares = {line[0]: [] for line in lines if line}
+    for line in lines:
+        if line and line[-1].endswith("%"):
+            shares[line[0]].append(float(line[-1].rstrip("%")))
+    whole = [share for start, own in shares.items() if start not in "├└" for share in own]
+    assert sum(whole) == pytest.approx(100, abs=0.3)
+    assert sum(shares["├"] + shares["└"]) == pytest.approx(shares["layers.0"][0], abs=0.3)
+    assert "embeddings.norm" not in mergeladder("inspect", ladder.root).err
+
+
 def test_a_masked_ladder_does_not_claim_one_shared_model(mergeladder, recipe_file, tmp_path):
     recipe = recipe_file.with_name("masked.yaml")
     text = recipe_file.read_text()
