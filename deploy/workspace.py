@@ -5,33 +5,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
-    from serving.engine.types import Encoded
+    from serving.engine.types import Input
 
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _STATUS = Path("/proc/self/status")
 
 
 def measure_workspace(engine: "Engine", tokens: int) -> int:
-    """The bytes that a batch of `tokens` tokens, all of one task's longest texts, takes at its peak. Blocking.
+    """The bytes that a batch of `tokens` tokens, of one task's longest texts or of images, takes at its peak. Blocking.
 
     On CUDA those of torch's allocator; on the CPU the growth of the process's resident set.
     """
-    from serving.engine.types import Encoded
-
-    task = engine.ladder.manifest.tasks[0].name
-    length = min(engine.max_length(task), tokens)
-    text = Encoded((0,) * length, (0,) * length, (task,))
-    batch = [text] * max(1, tokens // length)
+    item = _longest(engine, engine.ladder.manifest.tasks[0].name, tokens)
+    batch = [item] * max(1, tokens // item.length)
     if engine.device.startswith("cuda"):
         return _cuda_peak(engine, batch)
-    engine.run([text])  # what is touched once, and is no workspace, is touched now
+    engine.run([item])  # what is touched once, and is no workspace, is touched now
     before = _status("VmRSS")
     _forget_peak()
     engine.run(batch)
     return max(0, _status("VmHWM") - before)
 
 
-def _cuda_peak(engine: "Engine", batch: list["Encoded"]) -> int:
+def _longest(engine: "Engine", task: str, tokens: int) -> "Input":
+    from serving.engine.types import Encoded
+    from serving.images.encode import ImageEncoder, grey
+    from serving.images.preprocess import load_processor
+
+    if engine.modality == "image":
+        encoder = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
+        return encoder.encode(0, grey(), (task,)).encoded
+    length = min(engine.max_length(task), tokens)
+    return Encoded((0,) * length, (0,) * length, (task,))
+
+
+def _cuda_peak(engine: "Engine", batch: list["Input"]) -> int:
     import torch
 
     torch.cuda.reset_peak_memory_stats(engine.device)

@@ -2,6 +2,7 @@
 
 with Client("http://127.0.0.1:8000", key="...") as client:
     client.predict("reviews", ["a fine film"]).predictions[0][0].label
+    client.predict("fashion", [Path("shirt.jpg")]).predictions[0][0].label
 
 async with AsyncClient("http://127.0.0.1:8000") as client:
     (await client.predict_many(["a fine film"], "all")).results["reviews"].predictions
@@ -12,12 +13,14 @@ Imports neither torch, transformers, Ray nor a web framework.
 """
 
 from serving.api.schemas import (
+    ImageInput,
     InputAnswer,
     LadderInfo,
     MixedResponse,
     TaskAnswer,
     TaskInfo,
     TaskResponse,
+    TasksImageInput,
     TasksInput,
     TasksLine,
     TasksResponse,
@@ -59,12 +62,14 @@ from serving.client.errors import (
 __all__ = [
     "AsyncClient",
     "Client",
+    "ImageInput",
     "InputAnswer",
     "LadderInfo",
     "MixedResponse",
     "TaskAnswer",
     "TaskInfo",
     "TaskResponse",
+    "TasksImageInput",
     "TasksInput",
     "TasksLine",
     "TasksResponse",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -11,11 +12,13 @@ from pydantic_core import to_json
 
 from serving.api.schemas import (
     ErrorBody,
+    ImageInput,
     LadderInfo,
     MixedResponse,
     TaskInfo,
     TaskList,
     TaskResponse,
+    TasksImageInput,
     TasksInput,
     TasksResponse,
     TextInput,
@@ -23,8 +26,9 @@ from serving.api.schemas import (
 from serving.client.errors import ConnectionFailed, DeadlineExceeded, MergeLadderApiError, UnexpectedAnswer, api_error
 from serving.client.retries import Reply
 
-Input = str | TextInput | Mapping[str, str]
-MixedInput = TasksInput | Mapping[str, str | Sequence[str]]
+Image = bytes | Path  # a file's bytes, or where it lies
+Input = str | Image | TextInput | ImageInput | Mapping[str, str] | Mapping[str, Image]
+MixedInput = TasksInput | TasksImageInput | Mapping[str, str | Image | Sequence[str]]
 Tasks = Sequence[str] | Literal["all", "auto"]
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -58,19 +62,36 @@ class Call(Generic[T]):
 
 def predict(task: str, inputs: Sequence[Input], options: Options) -> Call[TaskResponse]:
     """One task's answer for each input."""
-    body = to_json({"inputs": inputs, "parameters": options})
+    body = body_of(inputs, options)
     return Call(f"v1/tasks/{quote(task, safe='')}/predict", _reader(TaskResponse), body)
 
 
 def predict_many(inputs: Sequence[Input], tasks: Tasks, options: Options) -> Call[TasksResponse]:
     """Several tasks' answers for each input."""
-    body = to_json({"inputs": inputs, "tasks": tasks, "parameters": options})
-    return Call("v1/predict", _reader(TasksResponse), body)
+    return Call("v1/predict", _reader(TasksResponse), body_of(inputs, options, tasks))
 
 
 def predict_each(inputs: Sequence[MixedInput], options: Options) -> Call[MixedResponse]:
     """For each input the answers of its own tasks."""
-    return Call("v1/predict", _reader(MixedResponse), to_json({"inputs": inputs, "parameters": options}))
+    return Call("v1/predict", _reader(MixedResponse), body_of(inputs, options))
+
+
+def body_of(inputs: Sequence[Input | MixedInput], options: Options, tasks: Tasks | None = None) -> bytes:
+    """The body that asks for `inputs`; images' files are read, and sent as base64.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    body = {"inputs": [_with_bytes(item) for item in inputs], "parameters": options}
+    return to_json(body if tasks is None else body | {"tasks": tasks}, bytes_mode="base64")
+
+
+def _with_bytes(item: Input | MixedInput) -> object:
+    if isinstance(item, bytes | Path):
+        item = {"image": item}
+    if isinstance(item, Mapping) and isinstance(path := item.get("image"), Path):
+        return {**item, "image": path.read_bytes()}
+    return item
 
 
 def list_tasks() -> Call[list[TaskInfo]]:

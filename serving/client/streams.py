@@ -1,13 +1,12 @@
 """How a stream is read, and gone on with where it broke. Nothing here touches the network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_json
 
 from serving.api.schemas import ErrorBody, LastLine, TasksLine
-from serving.client.calls import Call, Input, MixedInput, Options, Tasks, unexpected
+from serving.client.calls import Call, Input, MixedInput, Options, Tasks, body_of, unexpected
 from serving.client.errors import api_error
 
 Line = TasksLine | LastLine | ErrorBody
@@ -25,10 +24,8 @@ class Progress:
     def call(self) -> Call[Line]:
         """The request for the rest."""
         self._sent = self._done
-        body: Mapping[str, object] = {"inputs": self._inputs[self._sent :], "parameters": self._options}
-        if self._tasks is not None:
-            body = {**body, "tasks": self._tasks}
-        return Call("v1/predict", _read, to_json(body), "application/x-ndjson")
+        body = body_of(self._inputs[self._sent :], self._options, self._tasks)
+        return Call("v1/predict", _read, body, "application/x-ndjson")
 
     def read(self, text: str, call: Call[Line], response: httpx.Response) -> TasksLine | None:
         """The line, its index that among all inputs; None for the last line.
