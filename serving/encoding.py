@@ -1,9 +1,13 @@
 """From the inputs of a request to what the engine takes: one row for a text, however many tasks it is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+
+import tokenizers
 
 from merge_builder.errors import InputError
+from merge_builder.ladder import Kind
 from serving.clipping import clip
 from serving.engine.tokenize import TextTooLong, Tokenizer, Tokens
 from serving.engine.types import Encoded, Image
@@ -12,10 +16,14 @@ from serving.errors import EmptyText, InputTooLong, RequestError
 
 @dataclass(frozen=True)
 class Text:
-    """A text, or a pair of them where the task compares two."""
+    """A text, or a pair of them where the task compares two: a question and what holds its answer, for one.
+
+    `words` are those that the text was put together from, with a space between any two.
+    """
 
     text: str
     pair: str | None = None
+    words: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,19 @@ Input = Text | Ids | ImageFile
 
 @dataclass(frozen=True)
 class Row:
-    """One engine input, and the place in the request of the input that it stands for."""
+    """One engine input, and the place in the request of the input that it stands for.
+
+    `aligned` tells where in the text each token comes from, for tasks whose answers do. An input may have several such
+    rows for one task, the windows of a long text in their order.
+    """
 
     place: int
     encoded: Encoded | Image
+    aligned: tokenizers.Encoding | None = None
+
+
+_OVERLAP = 128  # tokens that two windows share
+_CLASSIFIERS: Mapping[str, Kind] = MappingProxyType({})
 
 
 def encode(
@@ -51,33 +68,65 @@ def encode(
     *,
     truncate: bool,
     first: int = 0,
+    kinds: Mapping[str, Kind] = _CLASSIFIERS,
+    overlap: int | None = None,
 ) -> list[Row]:
-    """The engine inputs for the tasks that each input is asked for; `max_lengths` tells the most tokens a task takes.
+    """The engine inputs for the tasks that each input is asked for; `max_lengths` tells the most tokens a task takes,
+    and `kinds` the kind of those that are no classifiers.
 
     `inputs` are those of the request from the place `first` on, which rows and errors count by.
 
     A text is tokenised once for each distinct length, and tasks that get the same tokens share a row: a text that no
     task truncates is one row. Token ids are never truncated. Of a very long text the tokens cut off are counted only as
-    far as it was looked at (`serving.clipping`).
+    far as it was looked at (`serving.clipping`). What a question is asked of is never cut: what is too long is read in
+    windows that share `overlap` tokens (by default 128, or half of what the task takes).
 
     Raises:
         EmptyText: a text is empty or white space, or there are no ids.
         InputTooLong: an input has too many tokens for a task (a text only if `truncate` is false).
-        RequestError: a text is not valid Unicode.
+        RequestError: a text is not valid Unicode, or not of the form that a task takes.
     """
     rows: list[Row] = []
     texts: dict[int, Text] = {}
-    asked: dict[int, dict[int, list[str]]] = {}  # by length and text, the tasks that take so many tokens of it
+    asked: _Asked = {}
     for place, (item, names) in enumerate(zip(inputs, tasks, strict=True), first):
+        _check_form(place, item, [(task, kinds.get(task, "classification")) for task in names])
         if isinstance(item, Ids):
             rows.append(_row(place, item, names, max_lengths))
             continue
-        if not item.text.strip():
-            raise EmptyText(f"inputs[{place}] has no text: send at least one character", f"inputs[{place}]")
         texts[place] = item
         for task in names:
-            asked.setdefault(max_lengths[task], {}).setdefault(place, []).append(task)
-    return rows + _text_rows(tokenizer, texts, asked, truncate)
+            way = _Way(max_lengths[task], windows=kinds.get(task) == "question_answering")
+            asked.setdefault(way, {}).setdefault(place, []).append(task)
+    told = {task for task, kind in kinds.items() if kind == "token_classification"}
+    return rows + _text_rows(tokenizer, texts, asked, told, truncate, overlap)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a text is tokenised: how long, and whether what does not fit is cut or read in further windows."""
+
+    length: int
+    windows: bool
+
+
+_Asked = dict[_Way, dict[int, list[str]]]  # by way and place, the tasks
+
+
+def _check_form(place: int, item: Text | Ids, tasks: Sequence[tuple[str, Kind]]) -> None:
+    param = f"inputs[{place}]"
+    asking = next((task for task, kind in tasks if kind == "question_answering"), None)
+    if isinstance(item, Ids):
+        if asking is not None:
+            raise RequestError(f"{param} is of token ids, and task {asking!r} tells places in a text: send it", param)
+        return
+    if not item.text.strip():
+        raise EmptyText(f"{param} has no text: send at least one character", param)
+    if asking is not None and not (item.pair or "").strip():
+        raise RequestError(f'{param}: task {asking!r} takes {{"question": ..., "context": ...}}, none empty', param)
+    for task, kind in tasks:
+        if kind == "token_classification" and item.pair is not None:
+            raise RequestError(f"{param} is a pair, and task {task!r} labels the words of one text", param)
 
 
 def _row(place: int, item: Ids, tasks: Sequence[str], max_lengths: Mapping[str, int]) -> Row:
@@ -91,24 +140,38 @@ def _row(place: int, item: Ids, tasks: Sequence[str], max_lengths: Mapping[str, 
 
 
 def _text_rows(
-    tokenizer: Tokenizer, texts: Mapping[int, Text], asked: Mapping[int, Mapping[int, Sequence[str]]], truncate: bool
+    tokenizer: Tokenizer,
+    texts: Mapping[int, Text],
+    asked: _Asked,
+    aligned: set[str],
+    truncate: bool,
+    overlap: int | None,
 ) -> list[Row]:
-    rows: dict[tuple[int, tuple[int, ...]], Encoded] = {}
-    for length, tasks in asked.items():
-        for place, tokens in _tokenize(tokenizer, {place: texts[place] for place in tasks}, length, tasks, truncate):
-            known = rows.get((place, tokens.input_ids))
-            rows[place, tokens.input_ids] = Encoded(
-                tokens.input_ids,
-                tokens.token_type_ids,
-                (*(known.tasks if known else ()), *tasks[place]),
-                tokens.truncated,
-            )
-    return [Row(place, encoded) for (place, _), encoded in rows.items()]
+    rows: dict[tuple[int, int, tuple[int, ...]], Row] = {}  # by place, number of the window, and tokens
+    for way, tasks in asked.items():
+        own = {place: texts[place] for place in tasks}
+        if way.windows:
+            found = _windows(tokenizer, own, way.length, tasks, overlap)
+        else:
+            told = any(not aligned.isdisjoint(names) for names in tasks.values())
+            found = _tokenize(tokenizer, own, way.length, tasks, truncate, told)
+        for place, number, tokens in found:
+            key = (place, number, tokens.input_ids)
+            known = rows.get(key)
+            names = (*(known.encoded.tasks if known else ()), *tasks[place])
+            encoded = Encoded(tokens.input_ids, tokens.token_type_ids, names, tokens.truncated)
+            rows[key] = Row(place, encoded, tokens.aligned or (known.aligned if known else None))
+    return list(rows.values())
 
 
 def _tokenize(
-    tokenizer: Tokenizer, texts: Mapping[int, Text], length: int, tasks: Mapping[int, Sequence[str]], truncate: bool
-) -> list[tuple[int, Tokens]]:
+    tokenizer: Tokenizer,
+    texts: Mapping[int, Text],
+    length: int,
+    tasks: Mapping[int, Sequence[str]],
+    truncate: bool,
+    aligned: bool,
+) -> Iterator[tuple[int, int, Tokens]]:
     places = list(texts)
     if truncate:
         texts = {place: _clipped(tokenizer, item, length) for place, item in texts.items()}
@@ -118,6 +181,7 @@ def _tokenize(
             [item.pair for item in texts.values()],
             max_length=length,
             truncate=truncate,
+            aligned=aligned,
         )
     except TextTooLong as error:
         place = places[error.index]
@@ -129,7 +193,29 @@ def _tokenize(
         ) from error
     except InputError as error:
         raise RequestError(str(error), "inputs") from error
-    return list(zip(places, encodings, strict=True))
+    for place, tokens in zip(places, encodings, strict=True):
+        yield place, 0, tokens
+
+
+def _windows(
+    tokenizer: Tokenizer,
+    texts: Mapping[int, Text],
+    length: int,
+    tasks: Mapping[int, Sequence[str]],
+    overlap: int | None,
+) -> Iterator[tuple[int, int, Tokens]]:
+    overlap = min(_OVERLAP, length // 2) if overlap is None else overlap
+    for place, item in texts.items():
+        param = f"inputs[{place}]"
+        try:
+            found = tokenizer.windows(item.text, item.pair or "", max_length=length, overlap=overlap)
+        except TextTooLong as error:
+            told = f"{param}: the question alone has {error.tokens} tokens and task {tasks[place][0]!r} takes {length}"
+            raise InputTooLong(f"{told}: shorten it", param) from error
+        except InputError as error:
+            raise RequestError(str(error), "inputs") from error
+        for number, tokens in enumerate(found):
+            yield place, number, tokens
 
 
 def _clipped(tokenizer: Tokenizer, item: Text, length: int) -> Text:

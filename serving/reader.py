@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from merge_builder.errors import InputError
+from merge_builder.ladder import kind_of
 from serving.batcher import batch_cost
 from serving.encoding import Ids, ImageFile, Input, Row, Text, encode
 from serving.errors import RequestError, RequestTooLarge, TooManyInputs
@@ -36,16 +37,21 @@ class Reader:
     ) -> None:
         self._engine, self._max_lengths = engine, max_lengths
         self._max_inputs, self._max_request_tokens = max_inputs, max_request_tokens
+        self._kinds = {task.name: kind_of(task) for task in engine.ladder.manifest.tasks}
         self._images = None
         if engine.modality == "image":
             self._images = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
         threads = 1 if self._images is None else min(_MOST_DECODERS, os.cpu_count() or 1)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
 
-    @property
-    def sample(self) -> Input:
-        """An input that every task takes."""
-        return Text("ready?") if self._images is None else grey()
+    def samples(self) -> list[tuple[Input, tuple[str, ...]]]:
+        """Inputs that every task takes, each with those that take it."""
+        if self._images is not None:
+            return [(grey(), tuple(self._kinds))]
+        asking = tuple(task for task, kind in self._kinds.items() if kind == "question_answering")
+        others = tuple(task for task in self._kinds if task not in asking)
+        pairs: list[tuple[Input, tuple[str, ...]]] = [(Text("ready?"), others), (Text("ready?", "ready."), asking)]
+        return [(item, tasks) for item, tasks in pairs if tasks]
 
     def check_count(self, inputs: int) -> None:
         """Raises TooManyInputs if a request may not have so many."""
@@ -87,7 +93,13 @@ class Reader:
         await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def read(
-        self, inputs: Sequence[Input], tasks: Sequence[Sequence[str]], *, truncate: bool, first: int = 0
+        self,
+        inputs: Sequence[Input],
+        tasks: Sequence[Sequence[str]],
+        *,
+        truncate: bool,
+        first: int = 0,
+        overlap: int | None = None,
     ) -> list[Row]:
         """The rows of `inputs`, which are those of the request from the place `first` on, as `serving.encoding` makes
         them of texts and `serving.images` of images, and checked for all that could make the engine refuse, so that no
@@ -100,7 +112,16 @@ class Reader:
             texts = _texts(inputs, first)
 
             def work() -> list[Row]:
-                rows = encode(self._engine.tokenizer, texts, tasks, self._max_lengths, truncate=truncate, first=first)
+                rows = encode(
+                    self._engine.tokenizer,
+                    texts,
+                    tasks,
+                    self._max_lengths,
+                    truncate=truncate,
+                    first=first,
+                    kinds=self._kinds,
+                    overlap=overlap,
+                )
                 self._check(rows)
                 return rows
 

@@ -17,6 +17,11 @@ def probabilities(logits: Logits, task: Task) -> Logits:
         return logits
     if kind == "multi_label_classification" or len(task.labels) == 1:
         return np.asarray(np.exp(-np.logaddexp(0, -logits)), np.float32)  # the sigmoid, without overflow
+    return softmax(logits)
+
+
+def softmax(logits: Logits) -> Logits:
+    """Probabilities along the last axis."""
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), np.float32)
 

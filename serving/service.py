@@ -50,6 +50,7 @@ class Options(TypedDict, total=False):
     """
 
     truncate: bool
+    overlap: int | None
     min_rung: str | None
     min_score: float | None
     deadline: float
@@ -105,7 +106,8 @@ class Service:
         """Answer one input for every task; only then is the service `ready`. One that is `out` is not asked."""
         if self.out is not None:
             return
-        await self.predict([self.reader.sample], list(self.tasks))
+        inputs, tasks = zip(*self.reader.samples(), strict=True)
+        await self.predict_each(inputs, tasks)
         self.ready = True
 
     async def aclose(self) -> None:
@@ -136,6 +138,7 @@ class Service:
         tasks: Sequence[Sequence[str]],
         *,
         truncate: bool = True,
+        overlap: int | None = None,
         min_rung: str | None = None,
         min_score: float | None = None,
         deadline: float = math.inf,
@@ -145,7 +148,7 @@ class Service:
         self.reader.check_count(len(inputs))
         least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
         await self.reader.check_images(inputs, tasks)
-        rows = await self.reader.read(inputs, tasks, truncate=truncate)
+        rows = await self.reader.read(inputs, tasks, truncate=truncate, overlap=overlap)
         self.reader.check_size("the request", rows)
         tokenize = time.perf_counter() - started
         self.metrics.tokenize_duration.observe(tokenize)

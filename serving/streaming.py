@@ -28,6 +28,7 @@ async def stream(
     tasks: Sequence[Sequence[str]],
     *,
     truncate: bool = True,
+    overlap: int | None = None,
     min_rung: str | None = None,
     min_score: float | None = None,
 ) -> AsyncGenerator[Result, None]:
@@ -43,7 +44,7 @@ async def stream(
         nonlocal tokenize
         for first in range(0, len(inputs), _CHUNK):
             before, some = time.perf_counter(), slice(first, first + _CHUNK)
-            rows = await service.reader.read(inputs[some], tasks[some], truncate=truncate, first=first)
+            rows = await service.reader.read(inputs[some], tasks[some], truncate=truncate, first=first, overlap=overlap)
             tokenize += time.perf_counter() - before
             for _, own in groupby(sorted(rows, key=_place), _place):
                 yield list(own)

@@ -9,11 +9,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from merge_builder.errors import InputError, MergeLadderError
-from merge_builder.ladder import Ladder, Version
+from merge_builder.ladder import Ladder, Version, kind_of
 from merge_builder.ladder.manifest import TensorSpec
 from merge_builder.ladder.masked import masked_specs
 from serving.engine.answer import TaskHead
 from serving.engine.families.family import Family
+from serving.engine.heads.of_task import head_of
 from serving.engine.linear import Int8Weight, Stored, quantise
 
 # By (block, version id).
@@ -43,15 +44,17 @@ def load_heads(ladder: Ladder, family: Family, device: str) -> Mapping[str, Task
     """Every task's head, by task.
 
     Raises:
-        InputError: a head is of a kind that the family does not have, or lacks a tensor.
+        InputError: a head is of a kind that is not served, or lacks a tensor.
         MergeLadderError: as in `load_versions`.
     """
     heads = {}
     for task in ladder.manifest.tasks:
         names = {spec.name for spec in task.head.tensors}
-        head = family.head(task.config, names)
+        head = head_of(task, family)
         if missing := sorted(set(head.needs) - names):
-            raise InputError(f"the head of task {task.name} has no {missing[0]}: only sequence classifiers are served")
+            raise InputError(
+                f"the head of task {task.name} has no {missing[0]}, which a {kind_of(task)} of this family has"
+            )
         heads[task.name] = TaskHead(head, _load(ladder.head_path(task.name), task.head.tensors, device))
     return heads
 

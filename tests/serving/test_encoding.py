@@ -47,9 +47,9 @@ def test_a_text_is_tokenised_once_for_each_distinct_length(tokenizer: Tokenizer)
     lengths = []
 
     class Counting:
-        def encode(self, texts, pairs, *, max_length, truncate):
+        def encode(self, texts, pairs, *, max_length, **how):
             lengths.append(max_length)
-            return tokenizer.encode(texts, pairs, max_length=max_length, truncate=truncate)
+            return tokenizer.encode(texts, pairs, max_length=max_length, **how)
 
     of = {f"task{n}": 40 if n % 2 else 8 for n in range(20)}
     encode(Counting(), [Text("w1"), Text(LONG)], [tuple(of)] * 2, of, truncate=True)

@@ -264,7 +264,7 @@ def test_a_head_of_another_kind_is_refused_by_its_task(make_ladder) -> None:
     path.write_text(path.read_text().replace("classifier.weight", "qa_outputs.weight"))
     ladder = open_ladder(ladder.root)
 
-    with pytest.raises(InputError, match=r"task ant has no classifier\.weight: only sequence classifiers"):
+    with pytest.raises(InputError, match=r"task ant has no classifier\.weight, which a classification"):
         load_engine(ladder, rung_at(ladder.manifest, 0))
 
 
