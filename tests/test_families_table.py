@@ -1,0 +1,38 @@
+"""The README's table of families: it says what the code supports, and every cell of it is tested."""
+
+import re
+from pathlib import Path
+
+from merge_builder.blocks.partition import LAYOUTS
+from serving.engine.families import FAMILIES
+
+from .merge_builder.test_families import CASES as BUILT
+from .serving.engine.families.rows import ROWS as TEXTS
+from .serving.engine.families.test_images import CASES as IMAGES
+
+README = Path(__file__).parents[1] / "README.md"
+HEADER = "| family (`model_type`) | input | merge | serve | fan-out | export |\n|---|---|---|---|---|---|\n"
+# Each of these runs over all of its cases: merge and export; serve and fan-out besides.
+SERVED = {row.config.model_type for row in TEXTS.values()} | {case.config().model_type for case in IMAGES.values()}
+EXPORTED = {case.config.model_type for case in BUILT.values()} | SERVED
+
+
+def _table() -> str:
+    merged = [model_type for layout in LAYOUTS for model_type in layout.model_types]
+    served = sorted(FAMILIES, key=lambda name: (FAMILIES[name].modality != "text", name))
+    lines = [f"| `{name}` | {FAMILIES[name].modality} | yes | yes | yes | yes |" for name in served]
+    lines += [f"| `{name}` | text | yes | not yet | not yet | yes |" for name in sorted(set(merged) - set(FAMILIES))]
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def test_the_table_says_what_there_is() -> None:
+    assert set(FAMILIES) <= {model_type for layout in LAYOUTS for model_type in layout.model_types}
+    assert _table() in README.read_text(encoding="utf-8"), f"renew the README's table of families:\n{_table()}"
+
+
+def test_every_cell_of_the_table_is_tested() -> None:
+    for name, cells in re.findall(r"^\| `([\w-]+)` \| \w+ \| (.*) \|$", _table(), flags=re.MULTILINE):
+        merge, serve, fan_out, export = cells.split(" | ")
+        assert merge == export == "yes"
+        assert serve == fan_out
+        assert name in (SERVED if serve == "yes" else EXPORTED)
