@@ -28,7 +28,7 @@ from serving.engine.types import Dtype
 from serving.fleet import NodeStatus
 
 if TYPE_CHECKING:
-    from deploy.app import AppArgs
+    from deploy.app_args import AppArgs
 
 APPLICATION = "mergeladder"
 NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -162,7 +162,7 @@ def _start(args: "AppArgs", sizing: Sizing) -> str:
 
 
 def _app_args(ladder: Path, device: str, host: str, port: int, access: Access, dtype: Dtype) -> "AppArgs":
-    from deploy.app import AppArgs
+    from deploy.app_args import AppArgs
 
     if dtype == "int8" and device != "cpu":
         raise InputError("int8 computes on the CPU alone: hide the GPU (CUDA_VISIBLE_DEVICES=) or leave --dtype out")

@@ -5,7 +5,8 @@ yaml.safe_dump(serve_config(AppArgs(ladder="/ladders/demo"), UserConfig(budget="
 
 from typing import Any
 
-from deploy.app import DEPLOYMENT, AppArgs
+from deploy.app import DEPLOYMENT
+from deploy.app_args import AppArgs
 from deploy.user_config import UserConfig
 
 

@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from deploy.app import AppArgs
+from deploy.app_args import AppArgs
 from deploy.serve_config import serve_config
 from deploy.user_config import UserConfig
 from merge_builder.build import build

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.app import DRAIN_SECONDS
+from deploy.replica import DRAIN_SECONDS
 
 from .charts import Object, one_object, pod_templates
 

@@ -7,8 +7,10 @@ import pytest
 import yaml
 from ray.serve.schema import ServeDeploySchema
 
-from deploy.app import DEPLOYMENT, GROUP_LABEL, AppArgs, build
+from deploy.app import DEPLOYMENT, build
+from deploy.app_args import AppArgs
 from deploy.autoscale import by_backlog
+from deploy.replica import GROUP_LABEL
 from deploy.user_config import UserConfig
 
 from .charts import Object, one_object, pod_templates

@@ -1,0 +1,26 @@
+"""What a deployment of a ladder is made for."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from serving.engine.types import Dtype
+
+
+class AppArgs(BaseModel):
+    """What a deployment is made for; a change of it starts the replicas anew.
+
+    `keys` and `admin_keys` are files of bearer keys. `device` "auto" takes a GPU where Ray has given the replica one.
+    `dtype` is that of the linear layers' weights; int8 is for the CPU.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    ladder: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: Path | None = None
+    admin_keys: Path | None = None
+    insecure: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    dtype: Dtype = "float32"

@@ -1,0 +1,189 @@
+"""One replica of the Ray Serve application: HTTP server and engine in one process, and its dealings with Ray."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+from fastapi.responses import PlainTextResponse
+from ray import serve
+
+from deploy.app_args import AppArgs
+from deploy.attempt import Attempt, node_folder
+from deploy.autoscale import LOAD, load_of
+from deploy.fleet import RayFleet
+from deploy.http_server import Address, HttpServer, start_server
+from deploy.memory import free_for_weights
+from deploy.sizing import Sizing
+from deploy.user_config import floors_of, read_user_config
+from deploy.watch import Steady
+from deploy.workspace import measure_workspace
+from merge_builder.errors import InputError
+from merge_builder.ladder import BudgetTooSmall, Ladder, open_ladder, rung_at
+from serving.errors import ChangeUnderWay, RequestError
+from serving.fleet import Asked, Begun, NodeStatus
+from serving.json_log import log_as_json
+from serving.node_metrics import Replica
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from deploy.node import Node
+
+GROUP_LABEL = "mergeladder.io/group"
+DRAIN_SECONDS = 30.0
+
+
+class LadderServer:
+    """One replica. Ray Serve calls the constructor and then `reconfigure`; at the end it awaits `__del__`."""
+
+    def __init__(self, args: AppArgs) -> None:
+        self.server: HttpServer | None = None  # first of all: `__del__` looks at it, whatever fails here
+        log_as_json(logging.StreamHandler())  # Ray keeps what its workers write to stderr
+        self.args = args
+        context = serve.get_replica_context()
+        name = context.replica_id.unique_id
+        ladder = open_ladder(args.ladder)
+        self.folder = node_folder(ladder.manifest.revision, args.port)
+        self.node = _node(args, ladder, name, self.folder)
+        self.fleet = RayFleet(context.app_name, context.deployment, self)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.measured = (time.monotonic(), 0.0)  # when it last told its load, and the seconds it had computed by then
+
+    async def reconfigure(self, document: Mapping[str, Any]) -> None:
+        """Go to the rung that `document`, a UserConfig, means here; the first time, begin to listen.
+
+        A running replica changes in the background, so that Ray Serve does not take it out of service meanwhile. Where
+        the document is wrong it stays as it is, and tells why: Ray Serve would end a replica that raises, all of them
+        for one misspelt word.
+
+        Raises:
+            InputError: the document is wrong, the first time.
+            OSError: the address cannot be listened on.
+        """
+        try:
+            sizing = self._read(document)
+        except InputError as error:
+            if self.server is None:
+                raise
+            self.node.refuse_config(str(error))
+            return
+        if self.server is None:
+            await self._settle(sizing)
+            self._keep(self.node.follow_memory(Steady()))
+        else:
+            self._keep(self._settle(sizing))
+
+    def _read(self, document: Mapping[str, Any]) -> Sizing:
+        config = read_user_config(dict(document))
+        sizing = config.sizing(self.node.place.group)
+        floors = floors_of(config, self.node.service.manifest)
+        with suppress(BudgetTooSmall):
+            self.node.decide(sizing)
+        self.node.service.floors = floors
+        return sizing
+
+    async def _settle(self, sizing: Sizing) -> None:
+        """Be at the rung and listen; where none fits, listen too: to say so, and to be told another budget."""
+        await self.node.settle(sizing)
+        if self.server is None:
+            address = Address(self.args.host, self.args.port)
+            self.server = await start_server(self._app(), address, drain_seconds=DRAIN_SECONDS - 1)
+            host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
+            self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self.tasks.add(task)  # a loop itself holds its tasks weakly
+        task.add_done_callback(self.tasks.discard)
+
+    def _app(self) -> "FastAPI":
+        from serving.api.app import create_app
+
+        args, replica = self.args, Replica(self.folder, self.node.place.replica)
+        app = create_app(
+            self.node.service, keys=args.keys, admin_keys=args.admin_keys, replica=replica, fleet=self.fleet
+        )
+        app.add_api_route("/-/healthz", self._healthz, include_in_schema=False)
+        return app
+
+    async def _healthz(self) -> PlainTextResponse:
+        """What KubeRay's probes ask: whether this node's port leads to answers, be it by a replica beside this one."""
+        if self.node.out is None:
+            return PlainTextResponse("success")
+        here = [status.ready for status in await self.fleet.nodes() if status.node == self.node.place.node]
+        return PlainTextResponse("success") if any(here) else PlainTextResponse(self.node.out, 503)
+
+    def status(self) -> NodeStatus:
+        """How it is."""
+        return self.node.status()
+
+    async def check_change(self, asked: Asked, where: str) -> bool | RequestError | ChangeUnderWay:
+        """Whether this replica is meant, or why it cannot do what is asked; nothing changes."""
+        if not self.node.place.is_meant(where):
+            return False
+        try:
+            await self.node.check(asked)
+        except (RequestError, ChangeUnderWay) as error:
+            return error  # raised, Ray would wrap it
+        return True
+
+    async def begin_change(self, asked: Asked, where: str) -> Begun | None:
+        """Begin what `check_change` allowed, if this replica is meant."""
+        return self.node.begin(asked) if self.node.place.is_meant(where) else None
+
+    def record_autoscaling_stats(self) -> dict[str, float]:
+        """This replica's load since the last time it was asked; what `deploy.autoscale` decides by."""
+        batcher, now, (before, busy) = self.node.service.batcher, time.monotonic(), self.measured
+        self.measured = (now, batcher.busy_s)
+        share = min((batcher.busy_s - busy) / max(now - before, 1e-3), 1.0)
+        return {LOAD: load_of(share, batcher.backlog_s)}
+
+    async def check_health(self) -> None:
+        """Raises RuntimeError where it should answer and cannot. One that stays out is well."""
+        if self.node.out is None and not self.node.service.ready:
+            raise RuntimeError("the service is not ready")
+
+    async def __del__(self) -> None:
+        """Answer what is under way, then stop listening."""
+        if self.server is not None:
+            await self.server.stop()
+
+
+def _node(args: AppArgs, opened: Ladder, name: str, folder: Path) -> "Node":
+    # Here, as only a replica has a use for torch: without it the process that starts Ray is 140 MiB smaller.
+    from deploy.node import Node, Place
+    from serving.engine.engine import load_engine
+    from serving.service import MAX_BATCH_TOKENS, Choice, Service
+
+    device = _device(args.device)
+    smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
+    engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device, dtype=args.dtype)
+    context, gpus = ray.get_runtime_context(), "-".join(map(str, ray.get_gpu_ids()))
+    return Node(
+        Service(engine, Choice(budget=None, reason="starting at the smallest rung")),
+        Place(
+            replica=name,
+            node=context.get_node_id()[:12],
+            group=context.get_node_labels().get(GROUP_LABEL),
+            device=device,
+            address="",  # known once it listens
+        ),
+        Attempt(folder, gpus or "cpu"),
+        memory=lambda: free_for_weights(device, engine.bytes_private),
+        workspace=lambda: measure_workspace(engine, MAX_BATCH_TOKENS),
+        expansion=sum(engine.bytes_loaded.values()) / smallest.bytes,
+    )
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked == "auto":  # in a mixed fleet, a node without a GPU has a slot for one in Ray all the same
+        return "cuda" if ray.get_gpu_ids() and torch.cuda.is_available() else "cpu"
+    return asked
