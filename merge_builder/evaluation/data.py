@@ -2,16 +2,18 @@
 
 tasks:
   sst2: sst2.jsonl          # rows {"text": …, "text_pair": … (optional), "label": …}
+  fashion: fashion.jsonl    # rows {"image": path, "label": …}; the path is from the file's own folder
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from merge_builder.checkpoints.files import sha256_of
 from merge_builder.errors import InputError
@@ -20,17 +22,26 @@ from merge_builder.names import nearest
 
 
 class Row(BaseModel):
-    """One labelled input."""
+    """One labelled input: a text, or a pair of them; or an image, by its file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    text: str
+    text: str = ""
     text_pair: str | None = None
+    image: Path | None = None
     label: str
+
+    @model_validator(mode="after")
+    def _one_input(self) -> Self:
+        if self.image is None and "text" not in self.model_fields_set:
+            raise ValueError("write a text or an image")
+        if self.image is not None and (self.text or self.text_pair is not None):
+            raise ValueError("write a text or an image, not both")
+        return self
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's rows, its label ids in their order, and the hash of the file they came from."""
+    """A task's rows, its label ids in their order, and the hash of the file they came from, images included."""
 
     rows: tuple[Row, ...]
     labels: tuple[int, ...]
@@ -65,7 +76,7 @@ def _read_rows(path: Path, labels: tuple[str, ...]) -> TaskData:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
-                row = _parse(line, f"{path}:{number}")
+                row = _parse(line, f"{path}:{number}", path.parent)
                 if row.label not in ids:
                     hint = nearest(row.label, labels)
                     raise InputError(f"{path}:{number}: {row.label!r} is not a label of this task{hint}")
@@ -75,18 +86,31 @@ def _read_rows(path: Path, labels: tuple[str, ...]) -> TaskData:
         raise InputError(f"cannot read the rows in {path}: {error}") from error
     if not rows:
         raise InputError(f"{path} holds no rows")
-    return TaskData(tuple(rows), tuple(numbers), sha256_of(path))
+    return TaskData(tuple(rows), tuple(numbers), _hash(path, rows))
 
 
-def _parse(line: str, where: str) -> Row:
+def _hash(path: Path, rows: Sequence[Row]) -> str:
+    """That of the file; where its rows are images, that of the hashes of the file and of each image."""
+    images = [sha256_of(row.image) for row in rows if row.image is not None]
+    digest = sha256_of(path)
+    return hashlib.sha256("".join((digest, *images)).encode()).hexdigest() if images else digest
+
+
+def _parse(line: str, where: str, folder: Path) -> Row:
     try:
         document: Any = json.loads(line)
         # A label may be written as a number; labels are compared as text.
         if isinstance(document, dict) and isinstance(document.get("label"), int):
             document["label"] = str(document["label"])
-        return Row.model_validate(document)
+        row = Row.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        problem = first["msg"].removeprefix("Value error, ")
+        raise InputError(": ".join((where, *map(str, first["loc"]), problem))) from error
     except ValueError as error:
         raise InputError(f"{where} is not JSON: {error}") from error
+    if row.image is None:
+        return row
+    if not (folder / row.image).is_file():
+        raise InputError(f"{where}: there is no file {folder / row.image}")
+    return row.model_copy(update={"image": folder / row.image})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypedDict
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -46,7 +46,7 @@ from serving.api.schemas import (
 )
 from serving.encoding import ImageFile, Text
 from serving.result import Result
-from serving.service import Options, Service
+from serving.service import Service
 from serving.streaming import stream
 
 BODIES: tuple[type[BaseModel], ...] = (
@@ -61,6 +61,12 @@ BODIES: tuple[type[BaseModel], ...] = (
 )
 _REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 422)}
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 429, 503, 504)}
+
+
+class _Options(TypedDict):
+    truncate: bool
+    min_rung: str | None
+    min_score: float | None
 
 
 def routes(service: Service) -> APIRouter:
@@ -159,7 +165,7 @@ def _inputs(inputs: Sequence[TextInput | ImageInput | TasksInput | TasksImageInp
     ]
 
 
-def _options(asked: Parameters) -> Options:
+def _options(asked: Parameters) -> _Options:
     return {"truncate": asked.truncate, "min_rung": asked.min_rung, "min_score": asked.min_score}
 
 

@@ -26,6 +26,10 @@ def test_rows_and_labels_are_read(suite: Path, make_ladder) -> None:
         (["{"], "rows.jsonl:1"),
         ([{"text": "x", "label": "label-0"}, {"text": "x", "label": "label-9"}], "rows.jsonl:2.*label-9"),
         ([{"text": "x"}], "label"),
+        ([{"label": "label-0"}], "rows.jsonl:1: write a text or an image"),
+        ([{"text": "x", "image": "data.yaml", "label": "label-0"}], "rows.jsonl:1: write a text or an image, not both"),
+        ([{"text_pair": "x", "image": "data.yaml", "label": "label-0"}], "not both"),
+        ([{"image": "none.png", "label": "label-0"}], "rows.jsonl:1: there is no file .*none.png"),
         ([{"txt": "x", "text": "x", "label": "label-0"}], "txt"),
         ([], "no rows"),
     ],
@@ -38,3 +42,17 @@ def test_a_bad_row_is_named_by_file_and_line(suite: Path, make_ladder, rows: lis
 def test_an_unknown_task_is_named(suite: Path, make_ladder) -> None:
     with pytest.raises(InputError, match="no task 'zz'"):
         load_data(write(suite, [], task="zz"), make_ladder())
+
+
+def test_images_are_found_beside_the_rows_and_counted_into_their_hash(suite: Path, make_ladder) -> None:
+    (suite / "images").mkdir()
+    (suite / "images/a.png").write_bytes(b"one")
+    path = write(suite, [{"image": "images/a.png", "label": "label-1"}, {"image": "images/a.png", "label": "label-0"}])
+    data = load_data(path, make_ladder())["b"]
+    again = load_data(path, make_ladder())["b"]
+    (suite / "images/a.png").write_bytes(b"two")
+    changed = load_data(path, make_ladder())["b"]
+
+    assert [row.image for row in data.rows] == 2 * [suite / "images/a.png"]
+    assert data.labels == (1, 0)
+    assert data.sha256 == again.sha256 != changed.sha256

@@ -193,7 +193,7 @@ async def test_bad_requests(
 
 
 async def test_too_many_tokens_and_too_many_pixels_are_refused_before_anything_is_decoded(
-    engine: Engine, service: Service, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict = Service(engine, Choice(None, "asked for"), max_request_tokens=4 * TOKENS)
     await strict.start()
