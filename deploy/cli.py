@@ -16,6 +16,7 @@ from deploy.commands.merge import merge
 from deploy.commands.report import report as write_report
 from deploy.commands.serve import serve
 from deploy.commands.simulate import simulate
+from deploy.commands.tune import tune
 from deploy.commands.verify import verify
 from deploy.errors import report
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, build, inspect, verify, evaluate, write_report, serve, simulate, hash_key, export, merge):
+for command in (demo, build, inspect, verify, evaluate, write_report, tune, serve, simulate, hash_key, export, merge):
     app.command()(command)
 
 

@@ -157,11 +157,29 @@ class Score(_Closed):
     right: str
 
 
+class Tuned(_Closed):
+    """A rung whose merged versions, as far as no larger rung's entry made them, a search with labelled rows has made.
+
+    `parameters` describe how; `data` holds the hash of every task's rows. `untuned` and `tuned` are the means over the
+    tasks, relative to the experts', on rows that the search never saw.
+    """
+
+    rung: int
+    tuner: str
+    parameters: dict[str, Any]
+    seed: int
+    data: dict[TaskName, Sha256]
+    untuned: float
+    tuned: float
+    evaluations: int
+    libraries: dict[str, str]
+
+
 class Manifest(_Closed):
     """The whole of `ladder.json`; `checksum` is the sha256 of all else in it, put there when it is written.
 
-    `scores` are of the weights as they are, `int8_scores` of an engine that computes with 8-bit ones; without any, the
-    file is as it was before there were such.
+    `scores` are of the weights as they are, `int8_scores` of an engine that computes with 8-bit ones; `tuned` tells of
+    versions that a search has made. Without any, the file is as it was before there were such.
     """
 
     format_version: Literal[1] = 1
@@ -177,5 +195,6 @@ class Manifest(_Closed):
     rungs: tuple[RungSize, ...]
     scores: tuple[Score, ...] = ()
     int8_scores: tuple[Score, ...] = Field(default=(), exclude_if=_empty)
+    tuned: tuple[Tuned, ...] = Field(default=(), exclude_if=_empty)
     provenance: Provenance
     checksum: Sha256 | None = None

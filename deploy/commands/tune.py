@@ -1,0 +1,105 @@
+"""`mergeladder tune`: merges made better with labelled rows."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from deploy.console import console, print_document, say
+from deploy.options import AsJson
+
+if TYPE_CHECKING:
+    from merge_builder.tuning import Report, RungReport, Trial
+
+
+def tune(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="As for `mergeladder build`.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The tuned ladder's folder; it must not exist yet.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="DATA.yaml",
+            help="Labelled validation rows of every task, in the format of `evaluate`. No test rows.",
+        ),
+    ],
+    tuner: Annotated[
+        Literal["df-merge", "automerge"],
+        typer.Option(help="df-merge: one scale a task, Fisher-weighted; automerge: a merge method a layer group."),
+    ],
+    rung: Annotated[
+        str, typer.Option(metavar="SIZES", help="Which rungs to tune: size ratios or '#index', with commas between.")
+    ] = "2.0",
+    trials: Annotated[int, typer.Option(min=1, help="Candidates to try at each rung.")] = 40,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop searching after so long; what was found is then judged.")
+    ] = None,
+    rows: Annotated[
+        int,
+        typer.Option(min=9, help="Rows of each task that a candidate is scored on; the best few get twice as many."),
+    ] = 96,
+    groups: Annotated[int, typer.Option(min=1, help="Layer groups of automerge.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and the same search.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Build a ladder and search for better merged weights at some of its rungs, with labelled rows.
+
+    Example: [bold]mergeladder tune recipe.yaml --data validation.yaml --tuner automerge --rung 1,2 tuned/[/]
+
+    Two rows in five of each task are held out. The search never sees them, and its best result is published only if it
+    beats the untuned ladder there; otherwise OUT holds the untuned ladder, and the report says so. Rungs that are not
+    named stay untuned, but for versions that they share with a tuned one.
+
+    OUT is a ladder like any other: inspect, verify, evaluate and serve it. Evaluate it on rows of another file, for the
+    validation rows have been used up.
+
+    Ctrl-C keeps what was found, in the folder OUT.tuning: the same command goes on there, and the same command with
+    a smaller --trials judges and publishes what is known. Needs the extra \\[tune]: pip install 'mergeladder\\[tune]'.
+    """
+    import torch
+
+    from deploy.bench import engine_bench
+    from deploy.progress_bars import progress_bars
+    from merge_builder.recipe import load_recipe
+    from merge_builder.tuning import Settings, working_folder
+    from merge_builder.tuning import tune as tune_ladder
+
+    torch.set_num_threads(1)  # sums come out the same whatever the machine
+    settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups)
+    try:
+        with progress_bars(console) as progress:
+            report = tune_ladder(
+                load_recipe(recipe), data, out, settings, engine_bench, progress=progress, on_trial=_tell_trial
+            )
+    except KeyboardInterrupt:
+        say(f"stopped: what was found is kept in {working_folder(out)}; run the same command again to go on")
+        raise typer.Exit(1) from None
+    _tell(report)
+    if as_json:
+        print_document(report.document)
+
+
+def _tell_trial(trial: "Trial") -> None:
+    best = "" if trial.best is None else f", best so far {100 * trial.best:.1f}"
+    say(
+        f"#{trial.rung.index} ({trial.rung.ratio:.2f}x) {trial.number}/{trial.of}: {100 * trial.score:.1f} % of the "
+        f"experts' on {trial.rows} rows a task{best}; {trial.seconds_left / 60:.1f} min left"
+    )
+
+
+def _tell(report: "Report") -> None:
+    for own in report.rungs:
+        say(_line(own))
+    spent = [report.experts_cost, *(own.cost for own in report.rungs)]
+    say(
+        f"{sum(cost.evaluations for cost in spent)} evaluations of {sum(cost.rows for cost in spent)} rows, "
+        f"{sum(cost.cpu_seconds for cost in spent) / 60:.1f} CPU-minutes"
+    )
+    say(f"next: mergeladder evaluate {report.out} --data TEST.yaml")
+
+
+def _line(own: "RungReport") -> str:
+    name = f"#{own.rung.index} ({own.rung.ratio:.2f}x)"
+    untuned = f"untuned {100 * own.untuned.mean:.1f} %"
+    found = "" if own.found is None else f", found {100 * own.found.mean:.1f} % of the experts' on held-out rows"
+    verdict = "[bold green]tuned[/]" if own.published else "[bold]stays untuned[/]"
+    return f"{name} {verdict}: {own.because} ({untuned}{found})"

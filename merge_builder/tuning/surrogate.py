@@ -1,0 +1,76 @@
+"""Optuna's samplers behind plain calls: points of a box by a Gaussian process, of a tree of choices by TPE."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from merge_builder.errors import InputError
+
+if TYPE_CHECKING:
+    import optuna
+
+# Each coordinate's least and largest value.
+Box = Mapping[str, tuple[float, float]]
+
+
+def gaussian_process(
+    box: Box,
+    score: Callable[[Mapping[str, float]], float],
+    first: Sequence[Mapping[str, float]],
+    *,
+    trials: int,
+    starts: int,
+    seed: int,
+) -> None:
+    """Score `trials` points of `box`: `first`, random ones up to `starts`, then those of largest expected improvement.
+
+    A Gaussian process with a Matern kernel, noise fitted, log expected improvement (Optuna's GPSampler). The same seed
+    and the same scores give the same points.
+
+    Raises:
+        InputError: Optuna is not installed.
+    """
+    module = _optuna()
+    study = module.create_study(
+        direction="maximize",
+        sampler=module.samplers.GPSampler(seed=seed, n_startup_trials=starts, deterministic_objective=False),
+    )
+    for point in first[:trials]:
+        study.enqueue_trial(dict(point))
+    for _ in range(trials):
+        trial = study.ask()
+        point = {name: trial.suggest_float(name, *ends) for name, ends in box.items()}
+        study.tell(trial, score(point))
+
+
+class Tree:
+    """Ask for points of a space with conditional parts, tell how good they are (Optuna's TPE, multivariate)."""
+
+    def __init__(self, seed: int, starts: int) -> None:
+        module = _optuna()
+        with warnings.catch_warnings():  # both options are marked as experimental
+            warnings.simplefilter("ignore")
+            sampler = module.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=starts)
+        self._study = module.create_study(direction="maximize", sampler=sampler)
+
+    def enqueue(self, parameters: Mapping[str, Any]) -> None:
+        """Have this point asked before others."""
+        self._study.enqueue_trial(dict(parameters))
+
+    def ask(self) -> "optuna.Trial":
+        """A point, to be read off by `suggest_float` and `suggest_categorical`."""
+        trial: optuna.Trial = self._study.ask()
+        return trial
+
+    def tell(self, trial: "optuna.Trial", score: float) -> None:
+        """How good a point is; larger is better."""
+        self._study.tell(trial, score)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise InputError("tuning needs Optuna: pip install 'mergeladder[tune]'") from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
