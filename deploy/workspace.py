@@ -34,7 +34,7 @@ def _longest(engine: "Engine", task: str, tokens: int) -> "Input":
 
     if engine.modality == "image":
         encoder = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
-        return encoder.encode(0, grey(), (task,)).encoded
+        return encoder.image(grey(), (task,))
     length = min(engine.max_length(task), tokens)
     return Encoded((0,) * length, (0,) * length, (task,))
 

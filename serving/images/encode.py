@@ -46,14 +46,22 @@ class ImageEncoder:
             return Measure(image.width * image.height, self.tokens(*self.processor.size(image.height, image.width)))
 
     def encode(self, place: int, item: ImageFile, tasks: Sequence[str]) -> Row:
-        """The image decoded and preprocessed, for `tasks`.
+        """`image`, as the row of the place in the request.
 
         Raises:
             UnreadableImage, ImageTooLarge, RequestError: as `measure`, and where the file turns out to be damaged.
         """
         with _at(place):
-            pixels = self.processor.process(to_rgb(open_image(item.data)))
-            return Row(place, Image(pixels, tuple(tasks), self.tokens(*pixels.shape[1:])))
+            return Row(place, self.image(item, tasks))
+
+    def image(self, item: ImageFile, tasks: Sequence[str]) -> Image:
+        """The image decoded and preprocessed, for `tasks`.
+
+        Raises:
+            InputError: it cannot be an input; the message begins with a verb.
+        """
+        pixels = self.processor.process(to_rgb(open_image(item.data)))
+        return Image(pixels, tuple(tasks), self.tokens(*pixels.shape[1:]))
 
 
 @contextmanager

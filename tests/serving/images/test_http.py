@@ -13,7 +13,7 @@ from serving.api.app import MAX_BODY_BYTES, create_app
 from serving.engine.engine import Engine
 from serving.service import Choice, Service
 
-from .conftest import LABELS, TOKENS, Ask, picture
+from ...images import LABELS, TOKENS, Ask, picture
 
 pytestmark = pytest.mark.anyio
 LOGITS = {"return_logits": True}

@@ -1,0 +1,41 @@
+"""Rows of images through the engine, for an evaluation: read batch by batch, so that few are in memory at once."""
+
+from collections.abc import Iterator, Sequence
+
+from merge_builder.errors import InputError
+from merge_builder.evaluation import Row
+from serving.encoding import ImageFile
+from serving.engine.engine import Engine
+from serving.engine.types import Image, Logits
+from serving.images.encode import ImageEncoder
+from serving.images.preprocess import load_processor
+
+
+def run_images(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int) -> list[Logits]:
+    """The logits of each row's image, in batches of at most `batch_tokens` tokens (at least one image each).
+
+    Raises:
+        InputError: a row has no image, or it cannot be read; the message names its file.
+    """
+    answers: list[Logits] = []
+    batch: list[Image] = []
+    for image in _images(engine, task, rows):
+        if batch and sum(item.length for item in batch) + image.length > batch_tokens:
+            answers += [answer[task] for answer in engine.run(batch).logits]
+            batch = []
+        batch.append(image)
+    return answers + [answer[task] for answer in engine.run(batch).logits]
+
+
+def _images(engine: Engine, task: str, rows: Sequence[Row]) -> Iterator[Image]:
+    encoder = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
+    for place, row in enumerate(rows):
+        if row.image is None:
+            raise InputError(f"task {task!r} takes images, and its row {place + 1} is a text: give it an image")
+        try:
+            image = encoder.image(ImageFile(row.image.read_bytes()), (task,))
+        except OSError as error:
+            raise InputError(f"task {task!r}: an image cannot be read: {error}") from error
+        except InputError as error:
+            raise InputError(f"task {task!r}: {row.image} {error}") from error
+        yield image
