@@ -4,7 +4,8 @@
 
 `configs.yaml` maps a name to the recipe's keys: `iso-ward: {method: {name: iso, scale: 1.5}, linkage: ward}`.
 A line of the output is one recipe: for each size the mean over the tasks, and the worst, of accuracy relative to the
-experts; and `passes`, the work of one text that is asked for every task, in forward passes of one model.
+experts; and `passes`, the work of one text that is asked for every task, in forward passes of one model. With `--side`,
+DATA holds `<task>.npz` of images (see vision_experts.py), which transformers' own forward answers, without `passes`.
 """
 
 import argparse
@@ -17,11 +18,12 @@ from typing import Any
 
 import torch
 import yaml
+from vision_runner import image_data, image_runner
 
 from deploy.demo.base import base_model
 from deploy.runner import engine_runner
 from merge_builder.build import build
-from merge_builder.evaluation import evaluate, load_data
+from merge_builder.evaluation import Runner, TaskData, evaluate, load_data
 from merge_builder.evaluation.summary import summarise
 from merge_builder.ladder import Ladder, RungSize, rung_at, select
 from merge_builder.progress import silent
@@ -36,12 +38,9 @@ def main() -> None:
     configs: dict[str, dict[str, Any]] = yaml.safe_load(args.configs.read_text())
     done = {json.loads(line)["name"] for line in args.out.read_text().splitlines()} if args.out.exists() else set()
     with tempfile.TemporaryDirectory() as folder:
-        data = _data_file(args, Path(folder))
         for name, config in configs.items():
             if name not in done:
-                record = {"name": name, "split": args.split, "config": config} | _measure(
-                    args, Path(folder), config, data
-                )
+                record = {"name": name, "split": args.split, "config": config} | _measure(args, Path(folder), config)
                 with args.out.open("a") as file:
                     file.write(json.dumps(record) + "\n")
                 means = " ".join(f"{rung['ratio']:.2f}x {rung['mean']:.3f}" for rung in record["rungs"])
@@ -56,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--base", type=Path, help="transformers folder of the base (the demo's base if not given)")
     parser.add_argument("--split", default="validation", help="validation chooses, test reports")
+    parser.add_argument("--side", type=int, help="of images: pixels a side that they are brought to")
     parser.add_argument("--rows", type=int, default=250, help="of each task, the first ones")
     parser.add_argument("--sizes", nargs="+", default=["1", "1.25", "1.5", "2", "3", "4"])
     parser.add_argument("--tasks", nargs="+", help="all tasks that have an expert, if not given")
@@ -76,7 +76,14 @@ def _data_file(args: argparse.Namespace, folder: Path) -> Path:
     return path
 
 
-def _measure(args: argparse.Namespace, folder: Path, config: dict[str, Any], data: Path) -> dict[str, Any]:
+def _data_and_runner(args: argparse.Namespace, folder: Path, ladder: Ladder) -> tuple[dict[str, TaskData], Runner]:
+    if args.side is None:
+        return load_data(_data_file(args, folder), ladder), engine_runner(ladder)
+    data = image_data(args.data, _tasks(args), args.split, args.rows)
+    return data, image_runner(ladder, args.data, args.split, args.side)
+
+
+def _measure(args: argparse.Namespace, folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     start, out = time.monotonic(), folder / "ladder"
     base = args.base or base_model(silent)
     experts = {task: {"model": str((args.experts / task).resolve())} for task in _tasks(args)}
@@ -86,13 +93,13 @@ def _measure(args: argparse.Namespace, folder: Path, config: dict[str, Any], dat
     smallest = min(rung.ratio for rung in ladder.manifest.rungs)  # masked methods start above 1x
     sizes = [size for size in args.sizes if float(size) >= smallest] + [str(smallest)]
     rungs = [ladder.manifest.rungs[0], *(select(ladder.manifest, size) for size in sizes)]
-    scores = evaluate(ladder, rungs, load_data(data, ladder), engine_runner(ladder))
-    passes = _passes(ladder, rungs)
+    scores = evaluate(ladder, rungs, *_data_and_runner(args, folder, ladder))
+    passes = _passes(ladder, rungs) if args.side is None else {}
     shutil.rmtree(out)
     rows = [
         {
             "ratio": summary.size.ratio,
-            "passes": passes[summary.size.index],
+            "passes": passes.get(summary.size.index),
             "mean": summary.mean,
             "interval": summary.mean_interval,
             "worst": summary.worst.normalised,

@@ -17,7 +17,7 @@ def main() -> None:
     print("|---|" + "---|" * (len(SIZES) + 1))
     for record in records:
         rungs = [_at(record["rungs"], size) for size in SIZES]
-        passes = ", ".join("–" if rung is None else f"{rung['passes']:.1f}" for rung in (rungs[1], rungs[3]))
+        passes = ", ".join(_passes(rung) for rung in (rungs[1], rungs[3]))
         print(f"| {record['name']} | " + " | ".join(map(_cell, rungs)) + f" | {passes} |")
 
 
@@ -25,6 +25,10 @@ def _at(rungs: list[dict[str, Any]], size: float) -> dict[str, Any] | None:
     """The largest measured rung not above `size`, as a server with that budget would take."""
     fitting = [rung for rung in rungs if rung["ratio"] <= size + 1e-9]
     return max(fitting, key=lambda rung: rung["ratio"], default=None)
+
+
+def _passes(rung: dict[str, Any] | None) -> str:
+    return "–" if rung is None or rung["passes"] is None else f"{rung['passes']:.1f}"
 
 
 def _cell(rung: dict[str, Any] | None) -> str:

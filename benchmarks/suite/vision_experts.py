@@ -105,7 +105,7 @@ def _train(
     for step in range(training.steps):
         rows = order[step * training.batch_size : (step + 1) * training.batch_size]
         logits = model(pixel_values=pixels(images[rows], processor, training.side)).logits
-        loss = cross_entropy(logits, labels[rows])
+        loss: Any = cross_entropy(logits, labels[rows])
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*body, *head], 1.0)
         optimizer.step()
@@ -122,7 +122,8 @@ def pixels(images: NDArray[np.uint8], processor: dict[str, Any], side: int) -> t
         torch.from_numpy(rgb).permute(0, 3, 1, 2).float(), size=(side, side), mode="bicubic", antialias=True
     )
     mean, std = (torch.tensor(processor[key])[:, None, None] for key in ("image_mean", "image_std"))
-    return (large.round().clamp(0, 255) * processor["rescale_factor"] - mean) / std
+    pixels: torch.Tensor = (large.round().clamp(0, 255) * processor["rescale_factor"] - mean) / std
+    return pixels
 
 
 @torch.inference_mode()
