@@ -12,13 +12,9 @@ the same, the way that is left is halved until a step succeeds or none is left.
 
 import asyncio
 import logging
-import os
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
-from threading import get_native_id
 from typing import Literal
 
 from merge_builder.ladder import RungSize, rung_at
@@ -28,7 +24,6 @@ from serving.fleet import Change
 from serving.service import Choice, Service
 
 log = logging.getLogger("mergeladder.rung")
-_NICER = 10  # than the rest of the process, as `nice` counts: where cores are short it gets about a tenth of one
 
 
 class RungChanger:
@@ -37,7 +32,6 @@ class RungChanger:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._running: asyncio.Task[None] | None = None
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_give_way)
         self.last: Change | None = None
 
     def begin(self, goal: RungSize, choice: Choice, *, limit: int | None = None) -> Change:
@@ -91,7 +85,7 @@ class RungChanger:
             rung = rung_at(manifest, ahead[0])
             read = missing_bytes(engine.rung, rung)
             try:
-                await asyncio.get_running_loop().run_in_executor(self._loader, engine.swap, rung)
+                await asyncio.to_thread(engine.swap, rung)
             except Exception as error:
                 if not _out_of_memory(error):
                     raise
@@ -119,13 +113,6 @@ class RungChanger:
     def _reached(self) -> Change:
         assert self.last is not None
         return self.last
-
-
-def _give_way() -> None:
-    """Let this thread, and those that it starts, take cores from nobody who computes answers. Only Linux can do so."""
-    with suppress(OSError):
-        own = get_native_id()
-        os.setpriority(os.PRIO_PROCESS, own, min(os.getpriority(os.PRIO_PROCESS, own) + _NICER, 19))
 
 
 def _out_of_memory(error: Exception) -> bool:

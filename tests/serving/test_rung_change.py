@@ -1,6 +1,4 @@
 import asyncio
-import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -83,25 +81,6 @@ async def test_within_a_limit_it_goes_through_rungs_between(service):
     assert len(held) > 1
     assert all(peak <= limit + block for peak in peaks)
     assert service.engine.rung.size.index == 0
-
-
-async def test_what_reads_the_next_rung_gives_way_to_what_computes(service):
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    seen, swap, run = {}, service.engine.swap, service.batcher._run
-
-    def spy(name, what):
-        def called(given):
-            seen[name] = niceness()
-            return what(given)
-
-        return called
-
-    service.engine.swap, service.batcher._run = spy("reads", swap), spy("computes", run)
-    await change(service, 3)
-    await service.predict(TEXTS, TASKS)
-    assert seen["reads"] > seen["computes"] == niceness()
 
 
 async def test_answers_go_on_and_name_the_rung_that_computed_them(service, pico_ladder):
