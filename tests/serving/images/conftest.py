@@ -4,7 +4,6 @@ The oracle is transformers' own model and own image processor, over what `merge_
 """
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -67,11 +66,3 @@ def files() -> dict[str, bytes]:
         "gif": picture(7, "GIF", "P"),
         "tiny bmp": picture(8, "BMP", size=(3, 2)),
     }
-
-
-@pytest.fixture
-def folder(tmp_path: Path, files: dict[str, bytes]) -> Path:
-    """A folder that holds them."""
-    for name, file in files.items():
-        (tmp_path / name).write_bytes(file)
-    return tmp_path
