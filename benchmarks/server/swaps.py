@@ -2,12 +2,15 @@
 
     python benchmarks/server/swaps.py --ladder LADDER --data DATA
 
-Sixteen clients ask while the rung goes down and up. Every answer is compared with the engine's own at the rung that the
-answer names. Memory is the replica's resident set, against what the rungs' bytes predict from the first one on.
+Sixteen clients ask while the rung goes down and up. The longest pause between two answers is told for the time of the
+changes and for the time between them, for a pause is at least a batch. Every answer is compared with the engine's own
+at the rung that the answer names. Memory is the replica's resident set, against what the rungs' bytes predict from the
+first one on.
 """
 
 import argparse
 import asyncio
+import itertools
 import subprocess
 import sys
 import time
@@ -59,6 +62,7 @@ async def _measure(
     ends: list[float] = []
     statuses: Counter[int] = Counter()
     answers: list[tuple[int, str, list[float]]] = []
+    changes: list[tuple[float, float]] = []
     over = asyncio.Event()
 
     async def client(number: int) -> None:
@@ -81,7 +85,9 @@ async def _measure(
         print("|---|---|---|---|---|---|---|---|")
         first: tuple[float, int] | None = None
         for number in range(swaps):
+            began = time.perf_counter()
             change = await _swap(http, rungs[number % len(rungs)])
+            changes.append((began, time.perf_counter()))
             await asyncio.sleep(SETTLE_SECONDS)
             start, goal = (rung_at(ladder.manifest, int(change[end][1:])) for end in ("from", "to"))
             resident = replica.memory_info().rss / 2**20
@@ -93,10 +99,19 @@ async def _measure(
             print(f"| {ends_at} | {change['seconds']:.2f} | {read} | {memory} |", flush=True)
         over.set()
         await asyncio.gather(*clients)
-    gaps = np.diff(sorted(ends))
     print(f"\n{sum(statuses.values())} requests over {swaps} changes: {dict(statuses)}")
     print(f"wrong answers: {_wrong(ladder, texts, answers)} of {len(answers)}")
-    print(f"longest time without an answer: {gaps.max():.3f} s; half of the pauses are below {np.median(gaps):.4f} s")
+    during, between = _pauses(sorted(ends), changes)
+    print(f"longest time without an answer: {max(during):.3f} s in changes, {max(between):.3f} s between them")
+
+
+def _pauses(ends: list[float], changes: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    """The times between two answers that fall into a change, if only in part, and those between changes."""
+    during, between = [], []
+    for before, after in itertools.pairwise(ends):
+        meets = any(before < ended and began < after for began, ended in changes)
+        (during if meets else between).append(after - before)
+    return during, between
 
 
 async def _swap(http: aiohttp.ClientSession, rung: str) -> dict[str, Any]:
