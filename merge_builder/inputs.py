@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from merge_builder import vocabulary
 from merge_builder.adapters import open_adapter
 from merge_builder.blocks import Layout, Parts, layout_of, normalise, split_base, split_expert
 from merge_builder.checkpoints import Checkpoint, StoredTensor, open_checkpoint
@@ -78,12 +79,25 @@ class Inputs:
         return found[1]
 
     def preprocessing(self) -> list[Path]:
-        """The tokenizer or image-processor files: the base's, or the first expert's where the base has none."""
-        for checkpoint in (self.base, *(expert.checkpoint for expert in self.experts)):
+        """The tokenizer or image-processor files: the base's, or the first expert's where the base has none. Where
+        experts added tokens to its vocabulary, those of the one that knows most."""
+        checkpoints = (self.base, *(expert.checkpoint for expert in self.experts))
+        for checkpoint in sorted(checkpoints, key=lambda c: -self._known_tokens(c)):
             found = [checkpoint.path / name for name in PREPROCESSING if (checkpoint.path / name).is_file()]
             if found:
                 return found
         return []
+
+    def base_config(self) -> bytes:
+        """The base's config.json: byte for byte, unless its vocabulary was padded."""
+        stored = (self.base.path / "config.json").read_bytes()
+        config = dict(self.base.config)
+        return stored if json.loads(stored) == config else (json.dumps(config, indent=2) + "\n").encode()
+
+    def _known_tokens(self, checkpoint: Checkpoint) -> int:
+        if not (own := vocabulary.vocabulary_of(self.base.path)):
+            return 0
+        return len(vocabulary.vocabulary_of(checkpoint.path) or own)
 
 
 @contextmanager
@@ -103,12 +117,15 @@ def open_inputs(recipe: Recipe) -> Iterator[Inputs]:
                 checkpoint = stack.enter_context(_open_expert(resolve(expert.model, recipe.folder), base, layout))
                 _check_same_model(base, checkpoint, layout)
                 checkpoints[task] = normalise(checkpoint, layout)
+        if recipe.vocabulary == "pad":
+            base, checkpoints = vocabulary.pad(base, checkpoints, layout)
         base_parts = split_base(base, layout, recipe.blocks, list(checkpoints.values()))
         experts = []
         for task, checkpoint in checkpoints.items():
             with _naming(task):
                 parts = split_expert(checkpoint, layout, recipe.blocks, base_parts)
-                _check_same_vocabulary(base, checkpoint)
+                if recipe.vocabulary == "same":
+                    vocabulary.check_same(base, checkpoint)
                 experts.append(_with_embedding(ExpertInput(task, checkpoint, parts)))
         dtype = None if recipe.dtype is None else BY_COMMON_NAME[recipe.dtype]
         yield Inputs(layout, base, base_parts, tuple(experts), dtype)
@@ -157,26 +174,6 @@ def _stated(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
     return value
-
-
-def _check_same_vocabulary(base: Checkpoint, expert: Checkpoint) -> None:
-    mine, yours = _vocabulary(base.path), _vocabulary(expert.path)
-    if mine and yours and mine != yours:
-        token = next(iter(dict(mine.items() ^ yours.items())))
-        raise InputError(f"{expert.path}: its tokenizer differs from the base's, for example at the token {token!r}")
-
-
-def _vocabulary(path: Path) -> Mapping[str, int] | None:
-    """Token -> id where the folder tells it in plain text; None where it does not."""
-    try:
-        if (path / "tokenizer.json").is_file():
-            vocab: Any = json.loads((path / "tokenizer.json").read_bytes())["model"]["vocab"]
-            return vocab if isinstance(vocab, dict) else {piece: i for i, (piece, _) in enumerate(vocab)}
-        if (path / "vocab.txt").is_file():
-            return {token: i for i, token in enumerate((path / "vocab.txt").read_text(encoding="utf-8").splitlines())}
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: the tokenizer's files are damaged: {type(error).__name__}") from error
-    return None
 
 
 def labels_of(expert: ExpertInput) -> tuple[str, ...]:

@@ -51,7 +51,8 @@ def merge(recipe: Recipe, out: Path, *, progress: Progress = silent) -> None:
         how = merging_of(recipe, blocks, 1, progress)
         everyone = tuple(range(len(recipe.tasks)))
         write_versions(model, {everyone: Stored("merged", folder / "model.safetensors")}, how, on_read)
-        for path in (inputs.base.path / "config.json", *inputs.preprocessing()):
+        write_atomic(folder / "config.json", inputs.base_config())
+        for path in inputs.preprocessing():
             write_atomic(folder / path.name, path.read_bytes())
 
 

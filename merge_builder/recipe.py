@@ -6,6 +6,7 @@ tasks:
 method: {name: task_arithmetic, scale: 1.0}
 blocks: sublayer
 linkage: min
+vocabulary: same         # or pad: experts may have tokens of their own, and tables get rows of zeros for the others'
 dtype: bfloat16          # of merged versions; left out: their experts' own. An expert's own weights stay as they came
 """
 
@@ -46,6 +47,9 @@ class Recipe(BaseModel):
 
     With the `objective` compute, merges that let tasks share whole stages go first among nearly equal ones.
 
+    With the `vocabulary` pad, experts may have added tokens: every embedding table gets rows of zeros for the tokens
+    that it lacks, and the tokenizer is that of the expert with most.
+
     `dtype` is how merged versions are stored (default: the widest of their experts' own). Groups of one stay the
     expert's own weights bit for bit, in the expert's dtype.
     """
@@ -57,6 +61,7 @@ class Recipe(BaseModel):
     blocks: Granularity = "sublayer"
     linkage: Linkage = "ward"
     objective: Literal["size", "compute"] = "size"
+    vocabulary: Literal["same", "pad"] = "same"
     dtype: Literal["float32", "float16", "bfloat16"] | None = None
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 

@@ -25,9 +25,8 @@ def write_heads(out: Path, inputs: Inputs) -> dict[str, Head]:
 
 def copy_base_files(out: Path, inputs: Inputs) -> dict[str, str]:
     """Copy config.json and the tokenizer's or image processor's files into `base/`; returns their sha256."""
-    files = {}
-    for source in (inputs.base.path / "config.json", *inputs.preprocessing()):
-        target = out / "base" / source.name
-        write_atomic(target, source.read_bytes())
-        files[source.name] = sha256_of(target)
-    return files
+    contents = {"config.json": inputs.base_config()}
+    contents |= {source.name: source.read_bytes() for source in inputs.preprocessing()}
+    for name, content in contents.items():
+        write_atomic(out / "base" / name, content)
+    return {name: sha256_of(out / "base" / name) for name in contents}

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from merge_builder.blocks.albert import ALBERT
+from merge_builder.blocks.beit import BEIT
 from merge_builder.blocks.bert import BERT, ELECTRA, ROBERTA
 from merge_builder.blocks.clip import CLIP
 from merge_builder.blocks.deberta_v2 import DEBERTA_V2
@@ -15,6 +16,7 @@ from merge_builder.blocks.layout import Granularity, Layout
 from merge_builder.blocks.llama import LLAMA
 from merge_builder.blocks.modernbert import MODERNBERT
 from merge_builder.blocks.mpnet import MPNET
+from merge_builder.blocks.swin import SWIN
 from merge_builder.blocks.t5 import T5
 from merge_builder.blocks.tied import without_aliases
 from merge_builder.blocks.vit import DEIT, DINOV2, VIT
@@ -37,7 +39,11 @@ LAYOUTS = (
     DEIT,
     DINOV2,
     CLIP,
+    BEIT,
+    SWIN,
 )
+# Tables with a row for each token.
+TOKEN_TABLE = r"(?:.+\.)?(?:word_embeddings|embed_tokens|tok_embeddings|shared|lm_head)\.weight"
 
 
 @dataclass(frozen=True)
@@ -122,11 +128,11 @@ def split_expert(checkpoint: Checkpoint, layout: Layout, granularity: Granularit
 
 
 def _explain_shape(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    if re.search("word_embeddings|embed_tokens|shared|lm_head", name) and found[1:] == expected[1:]:
+    if re.fullmatch(TOKEN_TABLE, name) and found[1:] == expected[1:]:
         return (
             f"{name!r} has {found[0]} rows, the base has {expected[0]}: this expert's vocabulary was changed. Cut it "
-            f"back with model.resize_token_embeddings({expected[0]}) if the new tokens can go, or resize the base and "
-            "every expert alike"
+            f"back with model.resize_token_embeddings({expected[0]}) if the new tokens can go; if they must stay, the "
+            "recipe can say `vocabulary: pad`"
         )
     return (
         f"{name!r} has shape {list(found)}, the base has {list(expected)}: "
