@@ -97,7 +97,9 @@ def test_a_pooler_that_one_expert_lacks_belongs_to_the_others(suite: Path) -> No
 
 def test_a_changed_vocabulary_names_the_tensor_and_both_sizes(suite: Path) -> None:
     change(suite / "a", {"bert.embeddings.word_embeddings.weight": np.zeros((23, 8), np.float32)})
-    with pytest.raises(InputError, match=r"word_embeddings.*23 rows.* 20:.*resize_token_embeddings\(20\).*vocabulary: pad"):
+    with pytest.raises(
+        InputError, match=r"word_embeddings.*23 rows.* 20:.*resize_token_embeddings\(20\).*vocabulary: pad"
+    ):
         split(suite, "a")
 
 
