@@ -22,7 +22,6 @@ from serving.engine.answer import TaskHead, answer
 from serving.engine.check import check_text
 from serving.engine.forward import forward
 from serving.engine.loaded import Loaded, load_rung
-from serving.engine.plan import plan_batch
 from serving.engine.reconstruct import weights_in_use
 from serving.engine.skeleton import Skeleton, build_skeleton
 from serving.engine.tokenize import Tokenizer, load_tokenizer
@@ -146,16 +145,15 @@ class Engine:
             self.check(item)
         if not batch:
             return BatchOutput((), self.rung, 0, 0)
-        lengths = [item.length for item in batch]
         with self._running, torch.inference_mode():
             loaded = self._loaded
-            *layouts, pooler = loaded.layouts
-            plan = plan_batch(layouts, lengths, [item.tasks for item in batch], self._whole)
+            plan = loaded.plan(batch, self._whole)
             self._skeleton.route.weights = loaded.weights
             left = forward(self._skeleton, plan, batch, self.device)
-            logits = answer(self._skeleton, self._heads, pooler, plan[-1], left, len(batch))
+            logits = answer(self._skeleton, self._heads, loaded.layouts[-1], plan[-1], left, len(batch))
             seconds = loaded.scratch.take_seconds() if loaded.scratch else 0.0
-        return BatchOutput(logits, loaded.rung, sum(lengths), sum(stage.tokens for stage in plan[1:-1]), seconds)
+        tokens = sum(item.length for item in batch)
+        return BatchOutput(logits, loaded.rung, tokens, sum(stage.tokens for stage in plan[1:-1]), seconds)
 
     def swap(self, rung: Rung) -> None:
         """Go to another rung of the same ladder: read the versions that differ, then change over between two batches.

@@ -57,8 +57,11 @@ class Routed(nn.Module):
         self._apply_leaf, self.route = apply, route
         self._parts = [(name, tensor, self.unit.index(block)) for name, (tensor, block) in parameters.items()]
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """The leaf's output for every token, by the version that the plan gives it."""
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """The leaf's output for every token, by the version that the plan gives it.
+
+        There is no `forward` behind it: torch's hooks, which nobody sets here, would cost a lone text some percent.
+        """
         runs = self.route.runs[self.unit]
         if len(runs) == 1:
             return self._run(runs[0], tokens)
@@ -86,8 +89,20 @@ class Routed(nn.Module):
         return self._apply_leaf(tokens, **self._tensors(run))
 
     def _tensors(self, run: Run) -> dict[str, Tensor | Int8Weight]:
-        versions = [self.route.weights[at] for at in zip(self.unit, run.versions, strict=True)]
+        weights = self.route.weights
+        if len(self.unit) == 1:  # as nearly always
+            version = weights[self.unit[0], run.versions[0]]
+            return {name: version[tensor] for name, tensor, _ in self._parts}
+        versions = [weights[at] for at in zip(self.unit, run.versions, strict=True)]
         return {name: versions[place][tensor] for name, tensor, place in self._parts}
+
+
+class Nothing(nn.Module):
+    """Stands where a dropout stood, which does nothing either outside training, but takes longer."""
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """As they are."""
+        return tokens
 
 
 class RoutedParameter(nn.Module):

@@ -66,9 +66,12 @@ def test_logits_are_those_of_transformers_at_every_kind_of_rung(make_ladder, ref
 @pytest.mark.parametrize("part", [0, 0.5, 1])
 def test_a_lone_input_is_computed_alike(make_ladder, reference, part: float) -> None:
     ladder = make_ladder("sublayer")
-    engine = load_engine(ladder, rung_at(ladder.manifest, _middle(ladder, part)))
-    for item in (_item(random.Random(1), ("cat",), length=1), _item(random.Random(2), TASKS)):
-        _assert_right(engine, [item], engine.run([item]), reference)
+    engine = load_engine(ladder, rung_at(ladder.manifest, _middle(ladder, 0.3)))
+    items = (_item(random.Random(1), ("cat",), length=1), _item(random.Random(2), TASKS))
+    for rung in (engine.rung, rung_at(ladder.manifest, _middle(ladder, part))):  # plans are kept, but not over a change
+        engine.swap(rung)
+        for item in (*items, *items):
+            _assert_right(engine, [item], engine.run([item]), reference)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
