@@ -15,7 +15,7 @@ from serving.engine import attention
 from serving.engine.families import family_of
 from serving.engine.families.family import Family
 from serving.engine.layout import Unit
-from serving.engine.routed import Route, Routed, RoutedParameter, twin_of
+from serving.engine.routed import Nothing, Route, Routed, RoutedParameter, twin_of
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
     _check_names(set(block_of) - family.unread, {canonical(name) for name, _ in model.named_parameters()})
     route = Route()
     _replace_leaves(model, block_of, canonical, route, family)
+    for path in [path for path, module in model.named_modules() if isinstance(module, nn.Dropout)]:
+        model.set_submodule(path, Nothing())
     _restore_buffers(model, device)
     return Skeleton(
         family=family,
