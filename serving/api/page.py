@@ -1,14 +1,14 @@
 """The page at `/` for people: ask the tasks, see their answers, and the ladder with the rung that gave them.
 
-One HTML file. It loads nothing from elsewhere and sends what is typed to nobody but this server's own routes; its
-Content-Security-Policy makes the browser hold it to that.
+One HTML file. It loads nothing from elsewhere and sends what is typed or picked to nobody but this server's own routes;
+its Content-Security-Policy makes the browser hold it to that.
 """
 
 import base64
 import hashlib
 import re
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
@@ -32,7 +32,7 @@ class Sharing(TypedDict):
 def routes(service: Service) -> APIRouter:
     """The page, rendered once: all that changes while the server runs, it asks of `/v1`."""
     router = APIRouter()
-    html = render(service.manifest)
+    html = render(service.manifest, service.engine.modality)
     headers = {
         "Content-Security-Policy": policy(html),
         "X-Content-Type-Options": "nosniff",
@@ -47,12 +47,12 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def render(manifest: Manifest) -> str:
-    """The page as HTML."""
+def render(manifest: Manifest, modality: Literal["text", "image"]) -> str:
+    """The page as HTML, where people type a text or pick an image."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("page.html").render(sharing=sharing(manifest))
+    return environment.get_template("page.html").render(sharing=sharing(manifest), modality=modality)
 
 
 def sharing(manifest: Manifest) -> Sharing:

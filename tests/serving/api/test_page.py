@@ -35,7 +35,7 @@ async def test_the_page_may_load_nothing_from_elsewhere(client: httpx.AsyncClien
     response = await client.get("/")
 
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert response.text == render(pico_ladder.manifest)
+    assert response.text == render(pico_ladder.manifest, "text")
     assert "://" not in response.text.replace("http://www.w3.org/2000/svg", "")
     assert response.headers["Content-Security-Policy"] == policy(response.text)
     assert "default-src 'none'" in policy(response.text)
