@@ -95,7 +95,7 @@ class Batcher:
             DeadlineExceeded: there would not be the time for it even if nothing else waited.
             Overloaded: what is ahead of it takes too long.
         """
-        if self._loop is None:
+        if self.idle:
             return
         costs: Counter[str] = Counter()
         for item in inputs:
@@ -132,6 +132,11 @@ class Batcher:
         if self._loop is not None:
             await self._loop
         self._worker.shutdown()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or is computed."""
+        return self._loop is None
 
     @property
     def backlog_s(self) -> float:

@@ -4,6 +4,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make an encoder each time
+
 
 def log_as_json(handler: logging.Handler) -> None:
     """Write all that the server logs (the loggers under `mergeladder`) through `handler`, from the level INFO on.
@@ -27,4 +29,4 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False)
+        return _to_json(told)

@@ -45,7 +45,8 @@ class Options(TypedDict, total=False):
     """What a request may ask for: that a text which is too long is cut (the default) or refused, a floor, and a time.
 
     `min_rung` is the smallest rung that may answer, in the form that `--rung` takes; `min_score` the share of the
-    experts' accuracy that it must keep (`serving.floor`). An answer after `deadline`, on the clock of
+    experts' accuracy that it must keep (`serving.floor`). `overlap` counts the tokens that neighbouring windows of a
+    long text share. An answer after `deadline`, on the clock of
     `time.perf_counter`, is of no use: what cannot be computed by then is not.
     """
 
@@ -148,7 +149,8 @@ class Service:
         self.reader.check_count(len(inputs))
         least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
         await self.reader.check_images(inputs, tasks)
-        rows = await self.reader.read(inputs, tasks, truncate=truncate, overlap=overlap)
+        idle = self.batcher.idle
+        rows = await self.reader.read(inputs, tasks, truncate=truncate, overlap=overlap, at_once=idle)
         self.reader.check_size("the request", rows)
         tokenize = time.perf_counter() - started
         self.metrics.tokenize_duration.observe(tokenize)
