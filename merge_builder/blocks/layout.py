@@ -1,6 +1,7 @@
 """A layout tells, for one family of checkpoints, to which block every tensor belongs."""
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,7 +93,8 @@ class Layout:
             match = re.fullmatch(rule.pattern, name)
             if match is None:
                 continue
-            numbers = tuple(int(group) for group in match.groups())
+            # What stands where others have a number comes behind them: what a stage of layers ends with.
+            numbers = tuple(int(group) if group.isdigit() else sys.maxsize for group in match.groups())
             order = (*_stage(self.rules, place), *numbers, place)
             templates: Mapping[str, str] = {"layer": rule.layer, "sublayer": rule.sublayer, "tensor": name}
             return order, templates[granularity].format(*match.groups())

@@ -1,6 +1,8 @@
 """One batch through the routed model, stage by stage, as its plan says."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +21,13 @@ def forward(skeleton: Skeleton, plan: Sequence[StagePlan], batch: Sequence[Input
     route.runs = plan[0].runs
     hidden = family.embed(model, family.pack(skeleton.config, [batch[row.text] for row in plan[0].rows], device))
     *layers, last = skeleton.layers
-    for layer, before, stage in zip(layers, plan, plan[1:], strict=False):
+    for number, (layer, before, stage) in enumerate(zip(layers, plan, plan[1:], strict=False)):
         hidden = _enter(route, hidden, before, stage)
-        hidden = family.finish(layer, family.attend(model, layer, hidden, stage.attention), hidden)
+        lengths = _lengths(skeleton, number, stage, batch)
+        hidden = family.finish(layer, family.attend(model, layer, hidden, lengths), hidden)
     before, stage, tail = plan[-3:]
     hidden = _enter(route, hidden, before, stage)
-    attended = family.attend(model, last, hidden, stage.attention)
+    attended = family.attend(model, last, hidden, _lengths(skeleton, len(layers), stage, batch))
     if (left := _leaving(stage, tail)) is not None:
         index = to_device(hidden.device, left)
         attended, hidden = attended.index_select(1, index), hidden.index_select(1, index)
@@ -49,10 +52,18 @@ def _enter(route: Route, hidden: Tensor, before: StagePlan, stage: StagePlan) ->
     route.runs = stage.runs
     if stage.source is None:
         return hidden
-    lengths = [row.length for row in stage.rows]
+    lengths = [before.rows[parent].length for parent in stage.source]
     return hidden.index_select(
         1, to_device(hidden.device, tokens_of(starts_of(before.rows)[list(stage.source)], lengths))
     )
+
+
+def _lengths(skeleton: Skeleton, layer: int, stage: StagePlan, batch: Sequence[Input]) -> Sequence[tuple[int, Any]]:
+    """The rows of a layer as its `attend` takes them."""
+    if (grid := skeleton.family.grid) is None:
+        return stage.attention
+    grids = (grid(skeleton.config, batch[row.text], layer) for row in stage.rows)
+    return [(len(list(rows)), own) for own, rows in groupby(grids)]
 
 
 def _leaving(stage: StagePlan, tail: StagePlan) -> NDArray[np.int64] | None:

@@ -21,23 +21,29 @@ class StageLayout:
     `branch`: tasks alike have shared every block so far, this stage included, so they still share their rows.
     `rank`: tasks alike use the same versions at this stage; rows lie in the order of their rank.
     `versions[unit][rank]`: the version of each of the unit's blocks.
+    `merges`: how many tokens of a row become one at this stage.
     """
 
     branch: Classes
     rank: Classes
     versions: Mapping[Unit, tuple[VersionIds, ...]]
+    merges: int = 1
 
 
 def lay_out(
     stages: Sequence[Sequence[Unit]],
     versions: Mapping[str, Mapping[str, str]],
     block_bytes: Mapping[str, int],
+    merges: Mapping[int, int] | None = None,
 ) -> tuple[StageLayout, ...]:
-    """The layout of every stage, given the units of each, and a rung as `versions[block][task]` = version id."""
+    """The layout of every stage, given the units of each, and a rung as `versions[block][task]` = version id.
+
+    `merges` has, by their numbers, the stages at which several tokens become one.
+    """
     tasks = list(next(iter(versions.values())))
     branch = dict.fromkeys(tasks, 0)
     layouts = []
-    for units in stages:
+    for number, units in enumerate(stages):
         blocks = sorted({block for unit in units for block in unit})
         signature = {task: tuple(versions[block][task] for block in blocks) for task in tasks}
         branch = _number({task: (branch[task], signature[task]) for task in tasks})
@@ -48,6 +54,7 @@ def lay_out(
                 branch=branch,
                 rank={task: ordered.index(signature[task]) for task in tasks},
                 versions={unit: tuple(tuple(ids[at[block]] for block in unit) for ids in ordered) for unit in units},
+                merges=(merges or {}).get(number, 1),
             )
         )
     return tuple(layouts)

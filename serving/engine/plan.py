@@ -63,6 +63,8 @@ def plan_batch(
     rows = tuple(Row(text, tuple(asked), lengths[text]) for text, asked in enumerate(tasks))
     plans = []
     for number, layout in enumerate(layouts):
+        if layout.merges > 1:
+            rows = tuple(replace(row, length=row.length // layout.merges) for row in rows)
         forked = _fork(rows, layout.branch)
         if number == len(layouts) - 1:
             forked = ((row if _any(row.tasks, whole) else replace(row, length=1), parent) for row, parent in forked)

@@ -1,6 +1,6 @@
 """The one instance of the transformers model: built without weights, every leaf that owns merged tensors routed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from serving.engine.routed import Nothing, Route, Routed, RoutedParameter, twin_
 @dataclass(frozen=True)
 class Skeleton:
     """A model without weights. `units[s]` are the units that the leaves of stage s read from; `route` steers them. The
-    stages are the embeddings, the layers, the tail and the pooler.
+    stages are the embeddings, the layers, the tail and the pooler. `merges` is how many tokens become one at a stage.
 
     `tables` names the tensors of which leaves only look rows up, `matrices` those of linear layers. `token_types` is
     None where the model has none, and does not look at them.
@@ -31,6 +31,7 @@ class Skeleton:
     model: nn.Module
     route: Route
     units: tuple[tuple[Unit, ...], ...]
+    merges: Mapping[int, int]
     tables: frozenset[str]
     matrices: frozenset[str]
     layers: tuple[nn.Module, ...]
@@ -64,6 +65,7 @@ def build_skeleton(ladder: Ladder, device: str) -> Skeleton:
         model=model,
         route=route,
         units=_units(model, family),
+        merges={1 + layer: count for layer, count in (family.merges(config) if family.merges else {}).items()},
         layers=tuple(model.get_submodule(path) for path in family.layers(model)),
         config=config,
         tables=frozenset(m.table for m in model.modules() if isinstance(m, Routed) and m.table is not None),

@@ -3,6 +3,7 @@
 from merge_builder.errors import InputError
 from serving.engine.families import (
     albert,
+    beit,
     bert,
     clip,
     deberta_v2,
@@ -13,12 +14,14 @@ from serving.engine.families import (
     modernbert,
     mpnet,
     roberta,
+    swin,
     vit,
 )
 from serving.engine.families.family import Family
 
 FAMILIES = {
     "albert": albert.FAMILY,
+    "beit": beit.FAMILY,
     "bert": bert.FAMILY,
     "camembert": roberta.FAMILY,
     "clip": clip.FAMILY,
@@ -30,6 +33,7 @@ FAMILIES = {
     "modernbert": modernbert.FAMILY,
     "mpnet": mpnet.FAMILY,
     "roberta": roberta.FAMILY,
+    "swin": swin.FAMILY,
     "vit": vit.FAMILY,
     "xlm-roberta": roberta.FAMILY,
 }

@@ -19,6 +19,11 @@ from serving.engine.routed import Route, Routed, RoutedParameter
 from serving.engine.types import Image
 
 
+def grid_on_entering(config: Any, image: Image, _layer: int) -> Grid:
+    """`Family.grid` where layers leave an image's grid as it is."""
+    return grid_of(config, *image.pixels.shape[1:])
+
+
 def grid_of(config: Any, height: int, width: int) -> Grid:
     """The rows and columns of patches of an image of so many pixels; what makes no whole patch is left out.
 
@@ -64,22 +69,23 @@ def patch_projection(leaf: nn.Conv2d, tensors: Mapping[str, tuple[str, str]], ro
 def embed_patches(
     projection: Routed, own: Sequence[RoutedParameter], positions: RoutedParameter | None, packed: PackedImages
 ) -> Tensor:
-    """(1, tokens, hidden): patches projected, an image's `own` tokens before them, positions added.
-
-    The table of positions is (1, tokens, hidden) or (tokens, hidden), an image's own tokens first.
-    """
+    """(1, tokens, hidden): patches projected, an image's `own` tokens before them, positions added."""
     hidden: Tensor = projection(packed.patches)
     for number, token in enumerate(own):
         for value, slices in token.versions():
             for _, images in packed.images(hidden, slices):
                 images[:, number] = value.flatten()
-    if positions is not None:
-        for table, slices in positions.versions():
-            rows, resized = table.view(-1, hidden.shape[-1]), dict[Grid, Tensor]()
-            for grid, images in packed.images(hidden, slices):
-                if grid not in resized:
-                    resized[grid] = resize_positions(rows, packed.own_grid, grid)
-                images += resized[grid]
+    return hidden if positions is None else add_positions(hidden, positions, packed)
+
+
+def add_positions(hidden: Tensor, positions: RoutedParameter, packed: PackedImages) -> Tensor:
+    """`hidden` itself, with positions added in place: their table is (1, tokens, hidden) or (tokens, hidden)."""
+    for table, slices in positions.versions():
+        rows, resized = table.view(-1, hidden.shape[-1]), dict[Grid, Tensor]()
+        for grid, images in packed.images(hidden, slices):
+            if grid not in resized:
+                resized[grid] = resize_positions(rows, packed.own_grid, grid)
+            images += resized[grid]
     return hidden
 
 

@@ -44,7 +44,10 @@ def save_suite(folder: Path, row: Row) -> None:
     base = getattr(transformers, row.base)(row.config(**row.keys))
     _shake(base, 0.2)
     base.save_pretrained(folder / "base")
-    tokenizer().save_pretrained(folder / "base")
+    if row.sizes:
+        transformers.ViTImageProcessor().save_pretrained(folder / "base")
+    else:
+        tokenizer().save_pretrained(folder / "base")
     for labels, task in enumerate(TASKS, 2):
         expert = getattr(transformers, row.expert).from_pretrained(folder / "base", num_labels=labels, **row.of_experts)
         _shake(expert, 0.1)

@@ -14,6 +14,7 @@ class Row:
     """A configuration of a few layers, and the architectures of base and experts.
 
     `of_experts` are keys of the experts' configurations alone. `passes` counts the layers that a text goes through.
+    `sizes` are (height, width) of images, where inputs are images, and `keywords` what lets a model take them all.
     """
 
     config: Callable[..., Any]
@@ -21,7 +22,9 @@ class Row:
     expert: str
     keys: dict[str, Any]
     of_experts: dict[str, Any] = field(default_factory=dict)
-    passes: int = 3
+    passes: float = 3
+    sizes: tuple[tuple[int, int], ...] = ()
+    keywords: dict[str, bool] = field(default_factory=dict)
 
 
 _WIDTH = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48, "num_hidden_layers": 3}
