@@ -38,6 +38,10 @@ def tune(
         typer.Option(min=9, help="Rows of each task that a candidate is scored on; the best few get twice as many."),
     ] = 96,
     groups: Annotated[int, typer.Option(min=1, help="Layer groups of automerge.")] = 2,
+    objective: Annotated[
+        Literal["mean", "pareto"],
+        typer.Option(help="Of automerge; with pareto the report also has what is best for some tasks."),
+    ] = "mean",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and the same search.")] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +68,7 @@ def tune(
     from merge_builder.tuning import tune as tune_ladder
 
     torch.set_num_threads(1)  # sums come out the same whatever the machine
-    settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups)
+    settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups, objective)
     try:
         with progress_bars(console) as progress:
             report = tune_ladder(

@@ -30,6 +30,7 @@ def ladder_card(manifest: Manifest) -> str:
             f"```sh\nmergeladder inspect .\nmergeladder export . --task {tasks[0]} --rung 2.0 {tasks[0]}-2x\n```\n",
             _sizes_section(manifest),
             method_section(manifest),
+            *_tuned_section(manifest),
             sources_section(manifest, tasks),
             _build_section(manifest),
         )
@@ -81,6 +82,27 @@ def _accuracy(score: Score | None) -> str:
         return "–"
     low, high = score.interval
     return f"{100 * score.accuracy:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def _tuned_section(manifest: Manifest) -> list[str]:
+    if not manifest.tuned:
+        return []
+    rows = [
+        (
+            f"{manifest.rungs[own.rung].ratio:.2f}x",
+            f"#{own.rung}",
+            own.tuner,
+            f"{100 * own.untuned:.1f}",
+            f"{100 * own.tuned:.1f}",
+        )
+        for own in manifest.tuned
+    ]
+    head = ("size", "rung", "tuner", "untuned", "tuned")
+    note = (
+        "A search with labelled rows has made merged versions of these rungs. Mean over the tasks, in percent of the "
+        "experts', on rows that it never saw; rungs near them share some of the versions."
+    )
+    return [f"## Tuned\n\n{table(head, rows)}\n{note}\n"]
 
 
 def _build_section(manifest: Manifest) -> str:

@@ -6,7 +6,7 @@ it from its own members; a group of one stays its expert. The space is condition
 are searched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,8 @@ from merge_builder.ladder import RungSize
 from merge_builder.methods.contract import Array
 from merge_builder.tuning.blend import linear, slerp
 from merge_builder.tuning.candidate import Candidate, Formula, Genes, Site
-from merge_builder.tuning.hyperband import brackets, run_bracket
 from merge_builder.tuning.material import Material
 from merge_builder.tuning.plain import PlainMethods
-from merge_builder.tuning.surrogate import Tree
 
 if TYPE_CHECKING:
     import optuna
@@ -32,14 +30,6 @@ SPACE: Mapping[str, Mapping[str, Any]] = {
     "slerp": {},
 }
 BLENDS = {"linear": linear, "slerp": slerp}
-# What a search begins with: one method everywhere.
-SEEDS: Sequence[Mapping[str, Any]] = (
-    {"name": "tsv", "scale": 1.0},
-    {"name": "iso", "scale": 1.5},
-    {"name": "task_arithmetic", "scale": 1.5},
-    {"name": "task_arithmetic", "scale": 1.0},
-    {"name": "ties", "density": 0.2, "scale": 1.5},
-)
 _KINDS = {"attention": "attention", "feed_forward": "feed_forward"}
 _ROUND = 4  # decimals of a number in the genes
 
@@ -90,47 +80,8 @@ def _formula(own: Mapping[str, Any], tasks: Sequence[str], plain: PlainMethods) 
     return plain.formula(own["name"], {key: value for key, value in own.items() if key != "name"})
 
 
-def search_fusion(
-    buckets: Buckets,
-    tasks: Sequence[str],
-    pairs: bool,
-    plain: PlainMethods,
-    score: Callable[[Candidate, int], float],
-    *,
-    rows: tuple[int, int],
-    trials: int,
-    seed: int,
-    warm: Sequence[Genes] = (),
-) -> None:
-    """Score `trials` candidates or a few more, on `rows` rows at least and at most, in whole rounds of Hyperband.
-
-    First `warm` and one method everywhere (`SEEDS`), on all rows; then what TPE asks for. `pairs` says that some group
-    has two members: otherwise slerp would be `linear` again, and is left out.
-    """
-    methods = [name for name in SPACE if pairs or name != "slerp"]
-    same = [{"method": "lfs", "buckets": {name: dict(one) for name in buckets.used}} for one in SEEDS]
-    first = [genes for genes in (*warm, *same) if set(genes["buckets"]) >= set(buckets.used)]
-    tree = Tree(seed, starts=len(first) + 2)
-
-    def candidate(trial: "optuna.Trial") -> Candidate:
-        own = {name: _suggest(trial, name, methods, tasks) for name in buckets.used}
-        return fusion_candidate({"method": "lfs", "buckets": own}, buckets, tasks, plain)
-
-    def rate(trial: "optuna.Trial", count: int) -> float:
-        return score(candidate(trial), count)
-
-    for genes in first[:trials]:
-        tree.enqueue(_flat({name: genes["buckets"][name] for name in buckets.used}))
-        trial = tree.ask()
-        tree.tell(trial, rate(trial, rows[1]))
-    asked = len(first)
-    while asked < trials:
-        for stages in brackets(*rows):
-            run_bracket(stages, tree.ask, rate, tree.tell)
-            asked += stages[0].count
-
-
-def _suggest(trial: "optuna.Trial", bucket: str, methods: Sequence[str], tasks: Sequence[str]) -> dict[str, Any]:
+def suggest(trial: "optuna.Trial", bucket: str, methods: Sequence[str], tasks: Sequence[str]) -> dict[str, Any]:
+    """One bucket's genes, read off a point of the space."""
     name = trial.suggest_categorical(f"{bucket}.method", methods)
     own: dict[str, Any] = {"name": name}
     if name in BLENDS:
@@ -145,21 +96,11 @@ def _suggest(trial: "optuna.Trial", bucket: str, methods: Sequence[str], tasks: 
     return own
 
 
-def _flat(buckets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What `_suggest` would have been given to make these genes."""
+def flat(buckets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What `suggest` would have been given to make these genes."""
     flat: dict[str, Any] = {}
     for bucket, own in buckets.items():
         flat[f"{bucket}.method"] = own["name"]
         parameters = own["weights"] if own["name"] in BLENDS else {k: v for k, v in own.items() if k != "name"}
         flat |= {f"{bucket}.{own['name']}.{key}": value for key, value in parameters.items()}
     return flat
-
-
-def expected(rows: tuple[int, int], trials: int) -> int:
-    """About how many scores a search of `trials` candidates takes."""
-    table = brackets(*rows)
-    asked, scored = len(SEEDS), 1 + len(SEEDS)
-    while asked < trials:
-        asked += sum(stages[0].count for stages in table)
-        scored += sum(stage.count for stages in table for stage in stages)
-    return scored

@@ -1,6 +1,6 @@
 """What a search found, what it is worth on the held-out rows, and what it cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,7 @@ class RungReport:
     """One rung: the best candidate of the search and the untuned ladder, on held-out rows.
 
     `found` is None where the search scored nothing on all its rows. `because` says why it was published or was not.
+    `pareto` holds candidates that no other dominates across the tasks, on the search's rows, where it was asked for.
     """
 
     rung: RungSize
@@ -43,6 +44,7 @@ class RungReport:
     untuned: HeldOut
     found: HeldOut | None
     cost: Cost
+    pareto: Sequence[tuple[Genes, Mapping[str, float]]] = ()
 
 
 @dataclass(frozen=True)
@@ -105,4 +107,5 @@ def _rung(own: RungReport) -> dict[str, Any]:
         "untuned": vars(own.untuned),
         "found": None if own.found is None else vars(own.found),
         "cost": vars(own.cost),
+        "pareto": [{"parameters": genes, "tasks": dict(tasks)} for genes, tasks in own.pareto],
     }

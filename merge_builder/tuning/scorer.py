@@ -45,7 +45,7 @@ class Outcome:
 class Scorer:
     """Scores relative to the experts' on the same rows, so that few rows that are hard or easy make no difference.
 
-    `budget` is in wall-clock seconds, over all that the journal counts; None without a limit. It binds searches alone.
+    `budget` is in wall-clock seconds, over all that the journal counts; None without a limit.
     """
 
     bench: Bench
@@ -56,15 +56,23 @@ class Scorer:
     _placed: tuple[int, str] | None = field(default=None, init=False)
     _since: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.monotonic()), init=False)
 
-    def score(self, rung: RungSize, candidate: Candidate, rows: int | None = None, part: Part = "search") -> Outcome:
+    def score(
+        self,
+        rung: RungSize,
+        candidate: Candidate,
+        rows: int | None = None,
+        part: Part = "search",
+        *,
+        limited: bool = False,
+    ) -> Outcome:
         """The candidate at `rung`, on the first `rows` rows of every task (all, if not given) of a part.
 
         Raises:
-            OutOfTime: what is not known yet would have to be computed, and the budget is spent.
+            OutOfTime: it is `limited`, the budget is spent, and not all is known yet.
             InputError: an expert gets none of its held-out rows right.
         """
-        experts = self._right(self.material.ladder.manifest.rungs[0], UNTUNED, rows, part)
-        right = self._right(rung, candidate, rows, part)
+        experts = self._right(self.material.ladder.manifest.rungs[0], UNTUNED, rows, part, limited)
+        right = self._right(rung, candidate, rows, part, limited)
         tasks = {}
         for task, own in right.items():
             best = int(experts[task].sum())
@@ -73,12 +81,16 @@ class Scorer:
             tasks[task] = float(own.sum() / max(best, 1))  # of very few rows, none may be right
         return Outcome(right, experts, tasks)
 
-    def _right(self, rung: RungSize, candidate: Candidate, rows: int | None, part: Part) -> dict[str, Right]:
+    def _right(
+        self, rung: RungSize, candidate: Candidate, rows: int | None, part: Part, limited: bool
+    ) -> dict[str, Right]:
         data = self.split.search if part == "search" else self.split.held_out
         asked = Asked(rung.index, candidate.key, part)
         wanted = {task: len(own) if rows is None else min(rows, len(own)) for task, own in data.items()}
         known = {task: len(self.journal.right(asked, task)) for task in data}
         if any(known[task] < wanted[task] for task in data):
+            if limited and self.budget is not None and self.spent() > self.budget:
+                raise OutOfTime
             self._run(rung, candidate, asked, {t: (known[t], wanted[t]) for t in data if known[t] < wanted[t]}, data)
         return {task: self.journal.right(asked, task)[: wanted[task]] for task in data}
 
@@ -90,8 +102,6 @@ class Scorer:
         spans: Mapping[str, tuple[int, int]],
         data: Mapping[str, Rows],
     ) -> None:
-        if self.budget is not None and asked.part == "search" and self.spent() > self.budget:
-            raise OutOfTime
         self._place(rung, candidate)
         found = {}
         for task, (start, stop) in spans.items():

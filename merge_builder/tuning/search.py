@@ -7,9 +7,11 @@ from merge_builder.ladder import RungSize
 from merge_builder.tuning.candidate import Candidate, Genes
 from merge_builder.tuning.df_merge import search_df_merge
 from merge_builder.tuning.fisher import FisherCache
-from merge_builder.tuning.fusion import bucket, expected, search_fusion
+from merge_builder.tuning.fusion import bucket
+from merge_builder.tuning.fusion_search import expected, search_fusion
 from merge_builder.tuning.material import Material
 from merge_builder.tuning.plain import PlainMethods
+from merge_builder.tuning.scorer import Outcome
 from merge_builder.tuning.settings import Settings
 
 
@@ -23,9 +25,7 @@ class Tools:
     plain: PlainMethods
 
 
-def search(
-    tools: Tools, rung: RungSize, score: Callable[[Candidate, int | None], float], warm: Sequence[Genes]
-) -> None:
+def search(tools: Tools, rung: RungSize, score: Callable[[Candidate, int], Outcome], warm: Sequence[Genes]) -> None:
     """Run the settings' tuner at `rung`; `warm` are the genes found at larger rungs.
 
     Raises:
@@ -39,7 +39,7 @@ def search(
                 tasks,
                 [task for number, task in enumerate(tasks) if any(number in group for group in groups)],
                 tools.fisher,
-                lambda candidate: score(candidate, None),
+                lambda candidate: score(candidate, settings.rows).mean,
                 trials=settings.trials,
                 seed=settings.seed,
                 everyone=all(len(group) == len(tasks) for group in groups),
@@ -51,10 +51,11 @@ def search(
                 tasks,
                 any(len(group) == 2 for group in groups),
                 tools.plain,
-                score,
+                lambda candidate, rows: score(candidate, rows).tasks,
                 rows=(least_rows(settings), settings.rows),
                 trials=settings.trials,
                 seed=settings.seed,
+                several=settings.objective == "pareto",
                 warm=[genes for genes in warm if "buckets" in genes],
             )
 

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 TunerName = Literal["df-merge", "automerge"]
+Objective = Literal["mean", "pareto"]
 
 
 @dataclass(frozen=True)
 class Settings:
     """`rungs` as `--rung` names them. `rows` is the most rows of a task that a candidate is scored on in the search;
     the best few are scored again on `RESCORE` times as many. `trials` counts candidates at each rung, `minutes` the
-    wall clock over all of them. `groups` is the number of layer groups of automerge.
+    wall clock over all of them, in equal shares. `groups` is the number of layer groups of automerge; with the
+    `objective` pareto it looks for what is good for some tasks too, and the report holds what nothing else dominates.
+    What is published is the best in the mean with either.
     """
 
     tuner: TunerName
@@ -20,6 +23,7 @@ class Settings:
     minutes: float | None = None
     seed: int = 0
     groups: int = 2
+    objective: Objective = "mean"
 
 
 RESCORE = 2

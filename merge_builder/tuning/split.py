@@ -57,4 +57,6 @@ def split_rows(data: Mapping[str, TaskData], seed: int) -> Split:
 
 
 def _take(data: TaskData, order: NDArray[np.int64]) -> Rows:
+    if len(data.labels) != len(data.rows):
+        raise InputError("a search takes rows with one label each, and these have one for each word")
     return Rows(tuple(data.rows[i] for i in order), np.array(data.labels, np.int64)[order])

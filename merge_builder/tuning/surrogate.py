@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from merge_builder.errors import InputError
@@ -43,22 +44,37 @@ def gaussian_process(
         study.tell(trial, score(point))
 
 
-class Tree:
-    """Ask for points of a space with conditional parts, tell how good they are (Optuna's TPE, multivariate)."""
+@dataclass(frozen=True)
+class Known:
+    """A point that was asked for earlier: its parameters, Optuna's distributions of them, and how good it is."""
 
-    def __init__(self, seed: int, starts: int) -> None:
+    parameters: Mapping[str, Any]
+    distributions: Mapping[str, Any]
+    score: float
+
+
+class Tree:
+    """Ask for points of a space with conditional parts, tell how good they are (Optuna's TPE, multivariate).
+
+    It starts from `known`; before `starts` points are known, those asked for are random.
+    """
+
+    def __init__(self, seed: int, starts: int, known: Sequence[Known] = ()) -> None:
         module = _optuna()
         with warnings.catch_warnings():  # both options are marked as experimental
             warnings.simplefilter("ignore")
             sampler = module.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=starts)
         self._study = module.create_study(direction="maximize", sampler=sampler)
+        for one in known:
+            trial = module.trial.create_trial(
+                params=dict(one.parameters), distributions=dict(one.distributions), value=one.score
+            )
+            self._study.add_trial(trial)
 
-    def enqueue(self, parameters: Mapping[str, Any]) -> None:
-        """Have this point asked before others."""
-        self._study.enqueue_trial(dict(parameters))
-
-    def ask(self) -> "optuna.Trial":
-        """A point, to be read off by `suggest_float` and `suggest_categorical`."""
+    def ask(self, first: Mapping[str, Any] | None = None) -> "optuna.Trial":
+        """A point, to be read off by `suggest_float` and `suggest_categorical`; `first`, if it is given."""
+        if first is not None:
+            self._study.enqueue_trial(dict(first))
         trial: optuna.Trial = self._study.ask()
         return trial
 

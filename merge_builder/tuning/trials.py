@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from merge_builder.ladder import RungSize
 from merge_builder.linkage import Group
 from merge_builder.tuning.candidate import Candidate, beside
+from merge_builder.tuning.pareto import nondominated
 from merge_builder.tuning.scorer import Outcome, Scorer
 from merge_builder.tuning.settings import RESCORE, RESCORED
 
@@ -47,28 +48,31 @@ class Trials:
     count: int = 0
     _begin: float = field(default_factory=time.monotonic)
 
-    def score(self, candidate: Candidate, rows: int | None = None) -> float:
-        """The mean on the first `rows` rows of every task, all of the search's if not given.
+    def score(self, candidate: Candidate, rows: int) -> Outcome:
+        """The candidate on the first `rows` rows of every task.
 
         Raises:
             OutOfTime: the budget is spent.
         """
-        rows = self.rows if rows is None else rows
         own = beside(candidate, self.fixed)
-        outcome = self.scorer.score(self.rung, own, rows)
+        outcome = self.scorer.score(self.rung, own, rows, limited=True)
         self.count += 1
         if rows == self.rows:
             self.finished.setdefault(own.key, (own, outcome))
         self.on_trial(self._trial(rows, outcome.mean))
-        return outcome.mean
+        return outcome
 
     def winner(self) -> tuple[Candidate, Outcome] | None:
         """The best of the `RESCORED` best that change something, on `RESCORE` times the rows; of equals the first."""
         changing = [found for found in self.finished.values() if found[0].formula is not None or found[0].fixed]
         ranked = sorted(changing, key=lambda found: -found[1].mean)[:RESCORED]
-        self.scorer.budget = None  # what was found is worth these few
         again = [(own, self.scorer.score(self.rung, own, RESCORE * self.rows)) for own, _ in ranked]
         return max(again, key=lambda found: found[1].mean, default=None)
+
+    def pareto(self) -> list[tuple[Candidate, Outcome]]:
+        """Of the candidates on all rows those that no other dominates across the tasks."""
+        found = list(self.finished.values())
+        return [found[place] for place in nondominated([outcome.tasks for _, outcome in found])] if found else []
 
     def _trial(self, rows: int, score: float) -> Trial:
         best = max((outcome.mean for _, outcome in self.finished.values()), default=None)

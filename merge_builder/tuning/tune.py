@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from merge_builder.build import build
 from merge_builder.errors import InputError
 from merge_builder.evaluation import Row, TaskData, load_data
@@ -81,9 +83,8 @@ def tune(
     split = split_rows(rows, settings.seed)
     journal = open_journal(folder / "journal.jsonl", _fingerprint(ladder, rows, settings, sizes))
     bench = make_bench(ladder)
-    with open_material(recipe, ladder) as material:
-        budget = None if settings.minutes is None else 60 * settings.minutes
-        scorer = Scorer(bench, material, split, journal, budget)
+    with open_material(recipe, ladder) as material, threadpool_limits(1):
+        scorer = Scorer(bench, material, split, journal)
         tools = Tools(
             settings,
             material,
@@ -93,7 +94,8 @@ def tune(
         if idle := [size.index for size in sizes if not material.places(size)]:
             raise InputError(f"rung #{idle[0]} merges nothing that could be tuned: choose a smaller one")
         found = _Rungs([], {})
-        for size in sizes:
+        for number, size in enumerate(sizes, 1):
+            scorer.budget = None if settings.minutes is None else 60 * settings.minutes * number / len(sizes)
             found = _tune_rung(tools, scorer, size, found, on_trial)
         entries = [tuned_entry(own, settings, rows) for own in found.reports if own.published]
         publish(material, out, found.settled, entries)
@@ -109,11 +111,13 @@ def _tune_rung(tools: Tools, scorer: Scorer, size: RungSize, before: _Rungs, on_
     fixed = {(p.version.block, p.group): before.settled[p] for p in places if p in before.settled}
     trials = Trials(scorer, size, tools.settings.rows, expected_scores(tools.settings), fixed, on_trial)
     with suppress(OutOfTime):
-        trials.score(UNTUNED)
+        trials.score(UNTUNED, tools.settings.rows)
         search(tools, size, trials.score, [own.genes for own in before.reports if own.genes is not None])
     winner = trials.winner()
     untuned = scorer.score(size, UNTUNED, part="held-out")
-    report = RungReport(size, False, "nothing was scored in time", None, held_out_score(untuned), None, Cost())
+    front = trials.pareto() if tools.settings.objective == "pareto" else []
+    pareto = tuple((own.genes, outcome.tasks) for own, outcome in front)
+    report = RungReport(size, False, "nothing was scored in time", None, held_out_score(untuned), None, Cost(), pareto)
     settled = dict(before.settled)
     if winner is not None:
         best = winner[0]
@@ -148,7 +152,7 @@ def _fingerprint(ladder: Ladder, rows: Mapping[str, TaskData], settings: Setting
             "ladder": ladder.manifest.revision,
             "inputs": ladder.manifest.provenance.model_dump(mode="json"),
             "data": {task: own.sha256 for task, own in rows.items()},
-            "settings": [settings.tuner, settings.rows, settings.seed, settings.groups],
+            "settings": [settings.tuner, settings.rows, settings.seed, settings.groups, settings.objective],
             "rungs": [size.index for size in sizes],
         }
     )

@@ -16,8 +16,8 @@ from merge_builder.tuning.split import split_rows
 from merge_builder.verify import verify
 
 BAD = {"name": "task_arithmetic", "scale": 60.0}  # nearly any other merge is better
-DF = Settings("df-merge", ("1",), rows=18, trials=8)
-FUSION = Settings("automerge", ("1",), rows=18, trials=8)
+DF = Settings("df-merge", ("1",), rows=18, trials=6)
+FUSION = Settings("automerge", ("1",), rows=18, trials=6)
 
 
 @pytest.fixture
@@ -82,6 +82,9 @@ def test_what_beats_the_untuned_ladder_is_published_as_a_ladder_like_any_other(r
     assert (entry.rung, entry.tuner, entry.parameters) == (last, settings.tuner, own.genes)
     assert (entry.untuned, entry.tuned) == (own.untuned.mean, own.found.mean)
     assert ladder.manifest.revision != untuned.manifest.revision
+    told = f"| 1.00x | #{last} | {settings.tuner} | {100 * own.untuned.mean:.1f} | {100 * own.found.mean:.1f} |"
+    assert told in (suite / "out" / "README.md").read_text()
+    assert "## Tuned" not in (suite / "built" / "README.md").read_text()
     changed = {(v.block, v.tasks) for v in rung_at(ladder.manifest, last).stored()}
     before = {(v.block, v.tasks): v for v in untuned.manifest.versions}
     for version in ladder.manifest.versions:
@@ -147,6 +150,15 @@ def test_trials_tell_the_best_so_far_and_the_time_left(run) -> None:
     assert [trial.number for trial in told] == list(range(1, len(told) + 1))
     assert told[-1].number == told[-1].of
     assert told[-1].seconds_left == 0.0
+
+
+def test_across_tasks_the_report_holds_what_nothing_dominates(run) -> None:
+    report, _ = run(Settings("automerge", ("1",), rows=18, trials=6, objective="pareto"), "out")
+    fronts = [tasks for _, tasks in report.rungs[0].pareto]
+    assert fronts
+    for own in fronts:
+        assert not any(other != own and all(other[t] >= own[t] for t in own) for other in fronts)
+    assert [own["tasks"] for own in report.document["rungs"][0]["pareto"]] == fronts
 
 
 def test_a_rung_keeps_what_a_larger_one_has_settled(run, suite) -> None:

@@ -1,0 +1,87 @@
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+import deploy.bench
+from deploy.runner import engine_runner
+from merge_builder.evaluation import Row
+from merge_builder.ladder import open_ladder
+
+
+@pytest.fixture
+def data(ladder, tmp_path):
+    """Rows that each expert gets right, but for one in four."""
+    rng, run = np.random.default_rng(0), engine_runner(ladder)
+    rows = [
+        Row(text=" ".join(f"w{word}" for word in rng.integers(0, 95, rng.integers(3, 12))), label="?")
+        for _ in range(40)
+    ]
+    for task in ladder.manifest.tasks:
+        best = run(ladder.manifest.rungs[0], task.name, rows).argmax(axis=1)
+        labels = [task.labels[(own + (i % 4 == 0)) % len(task.labels)] for i, own in enumerate(best)]
+        lines = [json.dumps({"text": row.text, "label": label}) for row, label in zip(rows, labels, strict=True)]
+        (tmp_path / f"{task.name}.jsonl").write_text("\n".join(lines))
+    path = tmp_path / "data.yaml"
+    path.write_text(yaml.safe_dump({"tasks": {task.name: f"{task.name}.jsonl" for task in ladder.manifest.tasks}}))
+    return path
+
+
+@pytest.mark.parametrize("tuner", ["df-merge", "automerge"])
+def test_a_tuned_ladder_is_verified_and_evaluated_like_any_other(
+    mergeladder, recipe_file, data, tmp_path, tuner
+) -> None:
+    out = tmp_path / "tuned"
+    told = mergeladder(
+        *("tune", recipe_file, "--data", data, "--tuner", tuner, "--rung", "1"),
+        *("--trials", 5, "--rows", 18, "--json", out),
+    )
+    assert told.code == 0
+    (own,) = told.document["rungs"]
+    assert own["published"] == (own["found"]["mean"] > own["untuned"]["mean"])
+    assert len(open_ladder(out).manifest.tuned) == own["published"]
+    assert "best so far" in told.err
+    assert "min left" in told.err
+    assert ("tuned" if own["published"] else "stays untuned") in told.err
+    assert mergeladder("verify", out).code == 0
+    assert mergeladder("evaluate", out, "--data", data, "--rungs", "1", "--json", "-").code == 0
+
+
+def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(
+    mergeladder, recipe_file, data, tmp_path, monkeypatch
+) -> None:
+    command = ("tune", recipe_file, "--data", data, "--tuner", "df-merge", "--rung", "1", "--trials", 4, "--rows", 9)
+    whole = mergeladder(*command, "--json", tmp_path / "whole").document
+    real, calls = deploy.bench.runner_of, []
+
+    def interrupted(engine):
+        run = real(engine)
+
+        def counted(rung, task, rows):
+            calls.append(task)
+            if len(calls) == 10:
+                raise KeyboardInterrupt
+            return run(rung, task, rows)
+
+        return counted
+
+    monkeypatch.setattr(deploy.bench, "runner_of", interrupted)
+    told = mergeladder(*command, tmp_path / "out")
+    assert told.code == 1
+    assert "kept in" in told.err
+    assert not (tmp_path / "out").exists()
+    rest = mergeladder(*command, "--json", tmp_path / "out").document
+    for key in ("parameters", "untuned", "found", "published"):
+        assert rest["rungs"][0][key] == whole["rungs"][0][key]
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [({"--rung": "9x9"}, "9x9"), ({"--tuner": "magic"}, "magic"), ({"--data": "none.yaml"}, "none.yaml")],
+)
+def test_bad_usage_is_exit_code_2(mergeladder, recipe_file, data, tmp_path, change, hint) -> None:
+    options = {"--data": data, "--tuner": "df-merge", "--rung": "1"} | change
+    failed = mergeladder("tune", recipe_file, *(part for pair in options.items() for part in pair), tmp_path / "out")
+    assert failed.code == 2
+    assert hint in failed.err
