@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--loads", nargs="+", type=float, default=[0.8, 1.2, 2.0], help="of the capacity")
     parser.add_argument("--deadlines", nargs="+", type=float, default=[0.5, 1.0], help="seconds")
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=12.0)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     rung = Rung(RungSize(index=0, ratio=1.0, bytes=0), {}, {})
