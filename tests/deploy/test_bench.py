@@ -16,6 +16,12 @@ from merge_builder.recipe import load_recipe, parse_recipe
 ROWS = [Row(text=f"w{i} w{2 * i} w{3 * i}", label="x") for i in range(6)]
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """As the command has it; threads that wait for each other are slow on a busy machine."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def other(recipe_file, tmp_path):
     """A ladder of the same experts and trace, merged by another method."""
