@@ -35,10 +35,10 @@ class Forwarder:
         # The request's own deadline ends it; replicas are asked by address, so that there is no certificate to check.
         self._http = httpx.AsyncClient(timeout=None, verify=False)
 
-    async def larger(self, least: int) -> str | None:
-        """The address of a replica, any of those that do, whose rung is `least` or larger."""
+    async def larger(self, least: int) -> list[str]:
+        """The addresses of the replicas whose rung is `least` or larger, each as likely as another to be the first."""
         fit = [node.address for node in await self._nodes() if node.ready and _index(node) <= least]
-        return random.choice(fit) if fit else None
+        return random.sample(fit, len(fit))
 
     async def too_small(self, least: int) -> RungTooSmall:
         """What is told where there is none."""
@@ -59,13 +59,16 @@ class Forwarder:
             self._known, self._at = await self._fleet.nodes(), time.monotonic()
         return self._known
 
-    async def ask(self, address: str, scope: Scope, body: bytes, send: Send) -> None:
-        """Send the request on, and its answer back as it comes."""
+    async def ask(self, address: str, scope: Scope, body: bytes, send: Send) -> bool:
+        """Send the request on, and its answer back as it comes; False if the other one has gone and nothing came."""
         own = [(FORWARDED, b"1"), (b"x-request-id", scope["state"]["request_id"].encode())]
         headers = [(name, value) for name, value in scope["headers"] if name not in _OWN] + own
         url = address + scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         request = self._http.build_request(scope["method"], url, headers=headers, content=body)
-        answer = await self._http.send(request, stream=True)
+        try:
+            answer = await self._http.send(request, stream=True)
+        except httpx.TransportError:  # an answer changes nothing, so that any other may be asked as well
+            return False
         try:
             kept = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in _HOP]
             await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
@@ -74,6 +77,7 @@ class Forwarder:
             await send({"type": "http.response.body", "body": b""})
         finally:
             await answer.aclose()
+        return True
 
     async def aclose(self) -> None:
         """Close the connections to other replicas."""
@@ -104,12 +108,9 @@ def forwarded(app: ASGIApp, forwarder: Forwarder) -> ASGIApp:
         if not refused:
             return None
         least: int = scope["state"]["least_rung"]
-        address = await forwarder.larger(least)
-        if address is not None:
-            try:
-                return await forwarder.ask(address, scope, bytes(body), send)
-            except httpx.ConnectError:  # it has gone since; nothing was sent back yet
-                pass
+        for address in await forwarder.larger(least):
+            if await forwarder.ask(address, scope, bytes(body), send):
+                return None
         response = await error_response(Request(scope), await forwarder.too_small(least))
         return await response(scope, receive, send)
 

@@ -1,6 +1,9 @@
 """Two real servers of one ladder at different rungs, as a fleet."""
 
 import asyncio
+import socket
+import threading
+import time
 
 import httpx
 import pytest
@@ -63,6 +66,36 @@ def test_where_nobody_has_it_the_largest_there_is_is_named(urls, middle_rung):
         assert answer.json()["error"]["type"] == "rung_too_small"
         assert f"is #{middle_rung} " in answer.json()["error"]["message"]
         assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_one_that_hangs_up_is_left_for_another(urls, middle_rung, members):
+    small, large = urls
+    asked, listener = [], socket.create_server(("127.0.0.1", 0))
+
+    def hang_up() -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                asked.append(connection.recv(65536))
+                if asked[-1] == b"over":
+                    return
+
+    answering = threading.Thread(target=hang_up)
+    answering.start()
+    lost = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    members.members.append((members.members[1][0], lost))  # as ready as the large one, if it is believed
+    try:
+        assert {ask(small, middle_rung).status_code for _ in range(12)} == {200}
+        members.members[1] = (members.members[0][0], large)  # now only the lost one has the rung
+        time.sleep(1.1)  # what the fleet told is believed for a second
+        answer = ask(small, middle_rung)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (503, "rung_too_small")
+    finally:
+        with socket.create_connection(listener.getsockname()) as last:
+            last.sendall(b"over")
+        answering.join()
+        listener.close()
+    assert len(asked) > 2
 
 
 def test_nothing_is_sent_on_twice(urls, middle_rung):
