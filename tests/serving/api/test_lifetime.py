@@ -86,6 +86,33 @@ async def test_expired_work_is_504_in_time_and_never_computed(client, gate, serv
     assert counted(service, "requests_total", task="ant", code="504") == 2
 
 
+def of(inputs: int) -> dict[str, list[str]]:
+    return {"inputs": ["w1"] * inputs}
+
+
+async def test_what_cannot_be_in_time_is_refused_at_once(client, gate, service: Service) -> None:
+    gate.clear()
+    slow = asyncio.create_task(client.post(PATH, json=of(20)))
+    await until(lambda: counted(service, "inflight_requests") == 1)
+    await asyncio.sleep(1)  # so long do twenty inputs take, as far as the server knows
+    gate.set()
+    await slow
+    held = await hold(client, gate, service)
+    waiting = [asyncio.create_task(client.post(PATH, json=of(10))) for _ in range(20)]
+    await until(lambda: counted(service, "queue_depth") == 200)
+    hopeless = await client.post(PATH, json=of(200), headers={TIMEOUT: "4"})
+    crowded = await client.post(PATH, json=BODY, headers={TIMEOUT: "4"})
+    gate.set()
+    answers = await asyncio.gather(held, *waiting)
+
+    assert (hopeless.status_code, hopeless.json()["error"]["type"]) == (504, "deadline_exceeded")
+    assert "recent speed" in hopeless.json()["error"]["message"]
+    assert (crowded.status_code, crowded.json()["error"]["type"]) == (429, "overloaded")
+    assert 1 <= int(crowded.headers["Retry-After"]) <= 30
+    assert {answer.status_code for answer in answers} == {200}
+    assert counted(service, "rejected_total", reason="overloaded") == 1
+
+
 async def test_the_server_has_a_deadline_of_its_own_that_a_header_only_shortens(gate, service: Service) -> None:
     transport = httpx.ASGITransport(create_app(service, max_seconds=0.2))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
