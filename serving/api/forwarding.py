@@ -14,15 +14,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from merge_builder.ladder.manifest import Manifest
 from serving.api.errors import error_response
+from serving.api.trace_context import HEADER
 from serving.errors import RungTooSmall
 from serving.fleet import Fleet, NodeStatus
 
 FORWARDED = b"x-mergeladder-forwarded"
 _FRESH_SECONDS = 1.0  # how long the fleet's last word is believed
 # Of the answer, what belongs to the connection to the other replica and not to the answer.
-_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"date", b"server", b"x-request-id"}
-
-_OWN = {b"host", b"content-length", b"x-request-id"}  # of the request, what is made anew
+_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"date", b"server"}
+_OWN = {b"host", b"content-length"}  # of the request, what is made anew
+# Of both, what tells who answers whom: this server is the one that asks, and the one that answers its client.
+_IDS = {b"x-request-id", HEADER.encode()}
 
 
 class Forwarder:
@@ -61,8 +63,11 @@ class Forwarder:
 
     async def ask(self, address: str, scope: Scope, body: bytes, send: Send) -> bool:
         """Send the request on, and its answer back as it comes; False if the other one has gone and nothing came."""
-        own = [(FORWARDED, b"1"), (b"x-request-id", scope["state"]["request_id"].encode())]
-        headers = [(name, value) for name, value in scope["headers"] if name not in _OWN] + own
+        state = scope["state"]
+        own = [(FORWARDED, b"1"), (b"x-request-id", state["request_id"].encode())]
+        if "traceparent" in state:
+            own.append((HEADER.encode(), state["traceparent"].encode()))
+        headers = [(name, value) for name, value in scope["headers"] if name not in _OWN | _IDS] + own
         url = address + scope["path"] + (f"?{scope['query_string'].decode()}" if scope["query_string"] else "")
         request = self._http.build_request(scope["method"], url, headers=headers, content=body)
         try:
@@ -70,7 +75,7 @@ class Forwarder:
         except httpx.TransportError:  # an answer changes nothing, so that any other may be asked as well
             return False
         try:
-            kept = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in _HOP]
+            kept = [(name.lower(), value) for name, value in answer.headers.raw if name.lower() not in _HOP | _IDS]
             await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
             async for chunk in answer.aiter_raw():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

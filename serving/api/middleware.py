@@ -33,6 +33,7 @@ def identified(app: ASGIApp) -> ASGIApp:
         headers = [(b"x-request-id", request_id.encode())]
         if trace := read_trace(request.headers.get(HEADER)):
             request.state.trace_id, request.state.span_id = trace.trace_id, trace.span_id
+            request.state.traceparent = trace.header
             headers.append((HEADER.encode(), trace.header.encode()))
 
         async def send_with_id(message: Message) -> None:

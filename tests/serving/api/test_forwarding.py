@@ -14,6 +14,7 @@ from serving.engine.engine import load_engine
 from serving.service import Choice, Service
 
 pytestmark = pytest.mark.anyio
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 @pytest.fixture
@@ -40,6 +41,21 @@ def test_the_one_that_has_the_rung_answers(urls, middle_rung):
     assert answer.json()["logits"][0] == pytest.approx(own.json()["logits"][0])
     assert answer.headers.get_list("X-Request-Id") == ["one"]
     assert answer.json()["id"] == "one"
+
+
+def test_a_trace_goes_through_both(urls, middle_rung, caplog):
+    with caplog.at_level("INFO", "mergeladder.requests"):
+        answer = ask(urls[0], middle_rung, traceparent=f"00-{TRACE}-{PARENT}-01")
+        end = time.monotonic() + 5
+        while len(caplog.records) < 2 and time.monotonic() < end:  # the last is logged behind its answer
+            time.sleep(0.01)
+    [told] = answer.headers.get_list("traceparent")
+    spans = {record.fields["span_id"] for record in caplog.records if record.fields["trace_id"] == TRACE}
+
+    assert answer.status_code == 200
+    assert len(spans) == 2
+    assert told.split("-")[1] == TRACE
+    assert told.split("-")[2] in spans - {PARENT}
 
 
 def test_without_need_nobody_is_asked(urls):
@@ -85,7 +101,8 @@ def test_one_that_hangs_up_is_left_for_another(urls, middle_rung, members):
     lost = f"http://127.0.0.1:{listener.getsockname()[1]}"
     members.members.append((members.members[1][0], lost))  # as ready as the large one, if it is believed
     try:
-        assert {ask(small, middle_rung).status_code for _ in range(12)} == {200}
+        trace = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        assert {ask(small, middle_rung, **trace).status_code for _ in range(12)} == {200}
         members.members[1] = (members.members[0][0], large)  # now only the lost one has the rung
         time.sleep(1.1)  # what the fleet told is believed for a second
         answer = ask(small, middle_rung)
@@ -96,6 +113,8 @@ def test_one_that_hangs_up_is_left_for_another(urls, middle_rung, members):
         answering.join()
         listener.close()
     assert len(asked) > 2
+    assert f"traceparent: 00-{TRACE}-".encode() in asked[0]
+    assert PARENT.encode() not in asked[0]  # the parent is the one that sends it on
 
 
 def test_nothing_is_sent_on_twice(urls, middle_rung):
