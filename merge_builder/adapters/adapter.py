@@ -92,7 +92,7 @@ def _unfolded(
 
     def belongs(name: str) -> bool:
         if layout.is_head(name):
-            return not brings_head
+            return not brings_head or layout.is_taken_over(name)
         return architecture is None or not layout.is_optional(name) or layout.has_optional(architecture)
 
     inherited = {name: tensor for name, tensor in base.tensors.items() if name in touched or belongs(name)}

@@ -48,6 +48,7 @@ class Layout:
             into a table of the configuration.
         optional: tensors that are merged where the base and every expert have them, and a task's own elsewhere.
         optional_in: the architectures, as config.json names them, that have the optional tensors.
+        taken_over: of a base's own head, what its fine-tunes' heads begin with: adapters need not bring it.
         tied: second names of one tensor.
         renamed: module names of newer releases, as a pattern and its replacement: what adapters were trained on may
             be named so, while checkpoints keep the older names.
@@ -61,6 +62,7 @@ class Layout:
     same: tuple[str, ...]
     optional: str = ""
     optional_in: str = ""
+    taken_over: str = ""
     tied: tuple[Tied, ...] = ()
     renamed: tuple[tuple[str, str], ...] = ()
 
@@ -82,6 +84,10 @@ class Layout:
     def is_optional(self, name: str) -> bool:
         """Whether the canonical `name` may be missing from the base or from an expert."""
         return re.fullmatch(self.optional, name) is not None
+
+    def is_taken_over(self, name: str) -> bool:
+        """Whether the canonical `name`, of a head, goes from the base over into its fine-tunes."""
+        return re.fullmatch(self.taken_over, name) is not None
 
     def has_optional(self, architecture: str) -> bool:
         """Whether models of this `architecture` have the optional tensors."""

@@ -19,6 +19,8 @@ MODERNBERT = Layout(
     ),
     head=HEADS,
     outside=HEADS,
+    # The head of the masked language model is that of classifiers, up to the last layer.
+    taken_over=r"head\..+",
     same=(
         "num_attention_heads",
         "hidden_activation",

@@ -26,6 +26,8 @@ WIDTH = {"hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 12, "n
 BERT = transformers.BertConfig(**WIDTH, vocab_size=19, max_position_embeddings=16)
 LLAMA = transformers.LlamaConfig(**WIDTH, vocab_size=19, num_key_value_heads=1)
 T5 = transformers.T5Config(d_model=8, d_kv=4, num_heads=2, d_ff=12, num_layers=2, vocab_size=19)
+ROBERTA = transformers.RobertaConfig(**WIDTH, vocab_size=19, max_position_embeddings=16)
+MODERNBERT = transformers.ModernBertConfig(**WIDTH, vocab_size=19, max_position_embeddings=16, pad_token_id=0)
 VIT = transformers.ViTConfig(**WIDTH, image_size=8, patch_size=4)
 
 CASES: dict[str, tuple[Any, str, str, Callable[[], peft.PeftConfig]]] = {
@@ -51,6 +53,18 @@ CASES: dict[str, tuple[Any, str, str, Callable[[], peft.PeftConfig]]] = {
             alpha_pattern={r"layer\.\d\.attention\.self\.value": 5},
             bias="all",
         ),
+    ),
+    "roberta": (
+        ROBERTA,
+        "RobertaModel",
+        "RobertaForSequenceClassification",
+        lambda: peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query", "value", "output.dense"]),
+    ),
+    "modernbert": (
+        MODERNBERT,
+        "ModernBertForMaskedLM",
+        "ModernBertForSequenceClassification",
+        lambda: peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["Wqkv", "Wi"]),
     ),
     "llama": (
         LLAMA,
