@@ -49,15 +49,17 @@ def tune(
 
     Example: [bold]mergeladder tune recipe.yaml --data validation.yaml --tuner automerge --rung 1,2 tuned/[/]
 
-    Two rows in five of each task are held out. The search never sees them, and its best result is published only if it
-    beats the untuned ladder there; otherwise OUT holds the untuned ladder, and the report says so. Rungs that are not
-    named stay untuned, but for versions that they share with a tuned one.
+    Two rows in five of each task are held out from the search. What it finds is published if it is better there.
 
-    OUT is a ladder like any other: inspect, verify, evaluate and serve it. Evaluate it on rows of another file, for the
-    validation rows have been used up.
+    Otherwise OUT holds the untuned ladder, and the report says so. Rungs near a tuned one share versions with it.
 
-    Ctrl-C keeps what was found, in the folder OUT.tuning: the same command goes on there, and the same command with
-    a smaller --trials judges and publishes what is known. Needs the extra \\[tune]: pip install 'mergeladder\\[tune]'.
+    OUT is a ladder like any other. Evaluate it on other rows: those of the search have been used up.
+
+    Ctrl-C keeps what was found, in OUT.tuning: the same command goes on there.
+
+    The same command with a smaller --trials publishes the best of what is known.
+
+    Needs the extra \\[tune]: pip install 'mergeladder\\[tune]'.
     """
     import torch
 
