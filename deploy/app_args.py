@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from serving.engine.types import Dtype
 
@@ -12,7 +12,8 @@ class AppArgs(BaseModel):
     """What a deployment is made for; a change of it starts the replicas anew.
 
     `keys` and `admin_keys` are files of bearer keys. `device` "auto" takes a GPU where Ray has given the replica one.
-    `dtype` is that of the linear layers' weights; int8 is for the CPU.
+    `dtype` is that of the linear layers' weights; int8 is for the CPU. For `notice_seconds` a replica that is to stop
+    says so at `/-/healthz` and `/v2/health/ready` and goes on as before, so that a load balancer has left it by then.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -24,3 +25,4 @@ class AppArgs(BaseModel):
     insecure: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Dtype = "float32"
+    notice_seconds: float = Field(0, ge=0, le=20)

@@ -92,8 +92,8 @@ class LadderServer:
         """Be at the rung and listen; where none fits, listen too: to say so, and to be told another budget."""
         await self.node.settle(sizing)
         if self.server is None:
-            address = Address(self.args.host, self.args.port)
-            self.server = await start_server(self._app(), address, drain_seconds=DRAIN_SECONDS - 1)
+            address, drain = Address(self.args.host, self.args.port), DRAIN_SECONDS - 1 - self.args.notice_seconds
+            self.server = await start_server(self._app(), address, drain_seconds=drain)
             host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
             self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
 
@@ -114,10 +114,11 @@ class LadderServer:
 
     async def _healthz(self) -> PlainTextResponse:
         """What KubeRay's probes ask: whether this node's port leads to answers, be it by a replica beside this one."""
-        if self.node.out is None:
+        if self.node.service.ready:
             return PlainTextResponse("success")
         here = [status.ready for status in await self.fleet.nodes() if status.node == self.node.place.node]
-        return PlainTextResponse("success") if any(here) else PlainTextResponse(self.node.out, 503)
+        why = self.node.out or "this replica is about to stop"
+        return PlainTextResponse("success") if any(here) else PlainTextResponse(why, 503)
 
     def status(self) -> NodeStatus:
         """How it is."""
@@ -150,8 +151,10 @@ class LadderServer:
             raise RuntimeError("the service is not ready")
 
     async def __del__(self) -> None:
-        """Answer what is under way, then stop listening."""
+        """Give notice, answer what is under way, stop listening."""
         if self.server is not None:
+            self.node.service.ready = False
+            await asyncio.sleep(self.args.notice_seconds)
             await self.server.stop()
 
 

@@ -45,16 +45,18 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(ladder: Ladder) -> Iterator[Deployed]:
     """The rendered cluster and configuration; only the ladder's folder and the port are this machine's own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, dashboard = _free_port(), _free_port()
     spec = one_object(render("helm-4", VALUES), "RayService")["spec"]
     config = yaml.safe_load(spec["serveConfigV2"])
     config["applications"][0]["args"] |= {"ladder": str(ladder.root), "host": "127.0.0.1", "port": port}
     head, group = spec["rayClusterConfig"]["headGroupSpec"], spec["rayClusterConfig"]["workerGroupSpecs"][0]
     cluster = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": int(head["rayStartParams"]["num-cpus"]), "include_dashboard": True},
+        head_node_args={
+            "num_cpus": int(head["rayStartParams"]["num-cpus"]),
+            "include_dashboard": True,
+            "dashboard_port": dashboard,
+        },
     )
     try:
         limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
@@ -64,6 +66,13 @@ def deployed(ladder: Ladder) -> Iterator[Deployed]:
         yield Deployed(cluster.address, worker.node_id, port)
     finally:
         cluster.shutdown()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _deploy(url: str, config: dict[str, Any]) -> None:
@@ -91,7 +100,16 @@ def test_a_replica_of_the_group_answers_the_probe_and_a_request(deployed: Deploy
 
 def test_a_pod_that_is_told_to_go_answers_all_that_it_accepted(deployed: Deployed) -> None:
     """Runs last: it takes the worker."""
-    gone, answers = Event(), []
+    gone, answers, health = Event(), [], []
+
+    def look_until_gone() -> None:
+        while not gone.is_set():
+            try:
+                with deployed.client() as client:  # a connection of its own each time, as a probe's
+                    health.append(client.get("/-/healthz").status_code)
+            except httpx.ConnectError:
+                return
+            time.sleep(0.1)
 
     def ask_until_gone() -> None:
         with deployed.client() as client:
@@ -102,8 +120,8 @@ def test_a_pod_that_is_told_to_go_answers_all_that_it_accepted(deployed: Deploye
                     return
                 answers.append(response.status_code)
 
-    with ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(ask_until_gone) for _ in range(4)]
+    with ThreadPoolExecutor(5) as pool:
+        asking = [pool.submit(look_until_gone), *(pool.submit(ask_until_gone) for _ in range(4))]
         time.sleep(1)
         before = len(answers)
         command = [sys.executable, "-m", "deploy.drain", str(DRAIN)]
@@ -119,6 +137,8 @@ def test_a_pod_that_is_told_to_go_answers_all_that_it_accepted(deployed: Deploye
     assert before > 0
     assert len(answers) > before  # it went on to answer
     assert set(answers) == {200}
+    assert list(dict.fromkeys(health)) == [200, 503]  # who watches it was told before it stopped listening
+    assert health.count(503) > 10
     assert took < DRAIN  # it did not wait for its time to be over
     with deployed.client() as client, pytest.raises(httpx.ConnectError):
         client.get("/-/healthz")

@@ -1,7 +1,8 @@
 {{/* The Ray Serve configuration. No proxy runs: every replica listens on its pod's port 8000 itself. */}}
 {{- define "mergeladder.serveConfig" -}}
 {{- $values := .Values -}}
-{{- $args := dict "ladder" (include "mergeladder.ladderPath" .) "host" "0.0.0.0" "port" 8000 "insecure" $values.auth.insecure "device" (ternary "auto" "cpu" (eq (include "mergeladder.hasGpus" .) "true")) -}}
+{{- /* KubeRay's readiness probe looks every 5 seconds, and once is enough for it; then the service has to follow. */ -}}
+{{- $args := dict "notice_seconds" 8 "ladder" (include "mergeladder.ladderPath" .) "host" "0.0.0.0" "port" 8000 "insecure" $values.auth.insecure "device" (ternary "auto" "cpu" (eq (include "mergeladder.hasGpus" .) "true")) -}}
 {{- if $values.auth.keysSecret }}{{ $_ := set $args "keys" "/etc/mergeladder/keys" }}{{ end -}}
 {{- if $values.auth.adminKeysSecret }}{{ $_ := set $args "admin_keys" "/etc/mergeladder/admin-keys" }}{{ end -}}
 {{- if ne $values.dtype "float32" }}{{ $_ := set $args "dtype" $values.dtype }}{{ end -}}
