@@ -100,7 +100,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         raise Unreadable(f"has pixels of the kind {image.mode}: save it with 8 bits a channel")
     if "A" in image.getbands() or image.info.get("transparency") is not None:
         return _on_white(image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
 
 
 def _from_16_bits(image: Image.Image) -> Image.Image:
