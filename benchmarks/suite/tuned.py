@@ -11,6 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Suite:
         self.material = args.stack.enter_context(open_material(recipe, self.ladder))
         self.scorer = Scorer(bench, self.material, split, open_journal(args.work / "search.jsonl", str(args.seed)))
         self.test = Scorer(bench, self.material, reported, open_journal(args.work / "test.jsonl", str(args.test_rows)))
-        unlabelled = {task: own.rows[:ROWS] for task, own in split.search.items()}
+        unlabelled = {task: own.rows[: args.fisher_rows] for task, own in split.search.items()}
         self.fisher = FisherCache(args.work / "fisher", self.material, bench.curvature, unlabelled)
         self.plain = PlainMethods(args.work / "merged", self.material)
 
@@ -116,8 +117,6 @@ class Suite:
 
 
 def main() -> None:
-    from contextlib import ExitStack
-
     args = _arguments()
     torch.set_num_threads(1)
     done = set()
@@ -153,6 +152,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--rows", type=int, default=96, help="of each task, for a candidate in the search")
     parser.add_argument("--test-rows", type=int, default=200, help="of each task, the first ones")
+    parser.add_argument("--fisher-rows", type=int, default=ROWS, help="of each task, for Fisher values")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
