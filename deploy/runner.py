@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deploy.image_rows import run_images
+from deploy.word_rows import run_words
 from merge_builder.errors import InputError
 from merge_builder.evaluation import Row, Runner
 from merge_builder.ladder import Ladder, RungSize, rung_at
@@ -33,6 +34,8 @@ def runner_of(engine: Engine) -> Runner:
             engine.swap(rung_at(ladder.manifest, rung.index))
         if engine.modality == "image":
             return np.stack(run_images(engine, task, rows, BATCH_TOKENS))
+        if any(row.words is not None for row in rows):
+            return run_words(engine, task, rows, BATCH_TOKENS)
         if any(row.image is not None for row in rows):
             raise InputError(f"task {task!r} takes texts, and a row of its data is an image")
         texts, pairs = [row.text for row in rows], [row.text_pair for row in rows]

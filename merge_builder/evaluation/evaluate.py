@@ -12,13 +12,15 @@ from merge_builder.errors import MergeLadderError
 from merge_builder.evaluation.bitmap import pack
 from merge_builder.evaluation.bootstrap import accuracy_interval, macro_f1_interval
 from merge_builder.evaluation.data import Row, TaskData
+from merge_builder.evaluation.entities import OUTSIDE, entity_f1, has_entities
 from merge_builder.evaluation.metrics import accuracy, macro_f1
 from merge_builder.ladder.manifest import Manifest, RungSize, Score
 from merge_builder.ladder.rungs import rung_at
 from merge_builder.ladder.store import Ladder, open_ladder, write_manifest
 from merge_builder.progress import Progress, silent
 
-# A rung, a task and its rows -> logits, float32 [rows, classes]. The engine is one; this package runs no models.
+# A rung, a task and its rows -> logits, float32 [rows, classes]; of rows of words [words of all rows, classes]. The
+# engine is one; this package runs no models.
 Runner = Callable[[RungSize, str, Sequence[Row]], NDArray[np.float32]]
 # What determines a score: the task, the versions that serve it, and the rows.
 Key = tuple[str, tuple[str, ...], str]
@@ -93,8 +95,13 @@ def _keys(manifest: Manifest) -> Callable[[int, str, str], Key]:
 
 
 def _score(rung: RungSize, task: str, data: TaskData, runner: Runner) -> Score:
-    predicted = runner(rung, task, data.rows).argmax(axis=1).astype(np.int64)
+    logits = runner(rung, task, data.rows)
+    # What was not read has no logits, and no label that could be right.
+    predicted = np.where(np.isnan(logits).any(axis=1), -1, np.nan_to_num(logits).argmax(axis=1))
     true = np.array(data.labels, np.int64)
+    f1, f1_interval = macro_f1(predicted, true), macro_f1_interval(predicted, true)
+    if has_entities(data.names):
+        f1, f1_interval = entity_f1(_by_row(predicted, data), _by_row(true, data))
     return Score(
         rung=rung.index,
         task=task,
@@ -102,7 +109,14 @@ def _score(rung: RungSize, task: str, data: TaskData, runner: Runner) -> Score:
         data_sha256=data.sha256,
         accuracy=accuracy(predicted, true),
         interval=accuracy_interval(predicted == true),
-        macro_f1=macro_f1(predicted, true),
-        macro_f1_interval=macro_f1_interval(predicted, true),
+        macro_f1=f1,
+        macro_f1_interval=f1_interval,
         right=pack(predicted == true),
     )
+
+
+def _by_row(labels: NDArray[np.int64], data: TaskData) -> list[list[str]]:
+    """Label ids of all words as the labels of each row's; -1 is outside of all entities."""
+    ends = np.cumsum([len(row.labels) for row in data.rows])[:-1]
+    names = (*data.names, OUTSIDE)
+    return [[names[label] for label in own] for own in np.split(labels, ends)]

@@ -143,7 +143,9 @@ class Score(_Closed):
     """How one task does on one rung; the intervals are 95 % bootstrap intervals.
 
     `data_sha256` is the hash of the rows file, so that a changed file is evaluated again. `right` tells row by row, in
-    the file's order, which were predicted right (one bit each, base64), so that rungs can be compared in pairs.
+    the file's order, which were predicted right (one bit each, base64), so that rungs can be compared in pairs. Of a
+    token classification, words are what `rows` and `right` count; `macro_f1` is over entities where its labels tell
+    where these begin.
     """
 
     rung: int

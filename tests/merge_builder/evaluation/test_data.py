@@ -3,8 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from merge_builder.build import build
 from merge_builder.errors import InputError
 from merge_builder.evaluation import load_data
+from merge_builder.ladder import Ladder
+from merge_builder.recipe import load_recipe
 
 
 def write(folder: Path, rows: list[object], task: str = "b") -> Path:
@@ -56,3 +59,39 @@ def test_images_are_found_beside_the_rows_and_counted_into_their_hash(suite: Pat
     assert [row.image for row in data.rows] == 2 * [suite / "images/a.png"]
     assert data.labels == (1, 0)
     assert data.sha256 == again.sha256 != changed.sha256
+
+
+@pytest.fixture
+def words_ladder(suite: Path) -> Ladder:
+    """A ladder whose task `b` labels words."""
+    config = json.loads((suite / "b" / "config.json").read_text())
+    (suite / "b" / "config.json").write_text(json.dumps(config | {"architectures": ["BertForTokenClassification"]}))
+    return build(load_recipe(suite / "recipe.yaml"), suite / "ladder")
+
+
+def test_rows_of_words_have_a_label_id_for_each_word(words_ladder: Ladder, tmp_path: Path) -> None:
+    rows = [{"words": ["x", "y"], "labels": ["label-2", "label-0"]}, {"words": ["z"], "labels": ["label-1"]}]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "data.yaml").write_text("tasks: {b: b.jsonl}")
+    data = load_data(tmp_path / "data.yaml", words_ladder)["b"]
+    assert (data.labels, data.names) == ((2, 0, 1), ("label-0", "label-1", "label-2"))
+    assert [row.words for row in data.rows] == [("x", "y"), ("z",)]
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "told"),
+    [
+        ("b", {"words": ["x"], "labels": []}, "1 words and 0 labels"),
+        ("b", {"words": ["x"], "labels": ["label-9"]}, "'label-9' is not a label"),
+        ("b", {"text": "x", "label": "label-1"}, "task 'b' takes {\"words\""),
+        ("b", {"words": ["x"], "labels": ["label-1"], "text": "x"}, "nothing else"),
+        ("a", {"words": ["x"], "labels": ["label-1"]}, "task 'a' takes a text"),
+        ("a", {"text": "x", "label": "label-1", "labels": ["label-1"]}, "labels are those of words"),
+    ],
+)
+def test_rows_of_another_form_are_named(words_ladder: Ladder, tmp_path: Path, task: str, row: dict, told: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    (tmp_path / "data.yaml").write_text(f"tasks: {{{task}: rows.jsonl}}")
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: ") as caught:
+        load_data(tmp_path / "data.yaml", words_ladder)
+    assert told in str(caught.value)
