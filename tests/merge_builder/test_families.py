@@ -42,6 +42,8 @@ class Case:
 LLAMA_BLOCKS = ("embeddings", "layers.0.attention.norm", "layers.0.attention", "layers.1.feed_forward", "norm")
 BERT_BLOCKS = ("embeddings", "embeddings.norm", "layers.0.attention", "layers.1.feed_forward.norm")
 T5_BLOCKS = ("embeddings", "encoder.1.attention", "encoder.norm", "decoder.0.cross_attention", "decoder.norm")
+SWIN = {"image_size": 16, "patch_size": 2, "embed_dim": 8, "depths": [1, 2], "num_heads": [2, 4], "window_size": 4}
+SWIN_BLOCKS = ("embeddings.norm", "layers.0.0.attention", "layers.0.downsample", "layers.1.1.feed_forward", "norm")
 VIT_BLOCKS = ("embeddings", "layers.0.attention.norm", "layers.1.feed_forward", "norm")
 
 CASES = {
@@ -77,6 +79,21 @@ CASES = {
         "Dinov2ForImageClassification",
         VIT_BLOCKS,
     ),
+    "beit": Case(
+        transformers.BeitConfig,
+        IMAGE | {"use_relative_position_bias": True},
+        "BeitModel",
+        "BeitForImageClassification",
+        ("embeddings", "layers.0.attention.norm", "layers.1.feed_forward", "pooler"),
+    ),
+    "clip": Case(
+        transformers.CLIPConfig,
+        {"vision_config": IMAGE, "text_config": TEXT},
+        "CLIPModel",
+        "CLIPForImageClassification",
+        (*VIT_BLOCKS, "embeddings.norm"),
+    ),
+    "swin": Case(transformers.SwinConfig, SWIN, "SwinModel", "SwinForImageClassification", SWIN_BLOCKS),
     "bert": Case(transformers.BertConfig, TEXT, "BertForMaskedLM", "BertForSequenceClassification", BERT_BLOCKS),
     "bert-masked": Case(transformers.BertConfig, TEXT, "BertModel", "BertForMaskedLM", BERT_BLOCKS),
     "roberta": Case(transformers.RobertaConfig, TEXT, "RobertaModel", "RobertaForSequenceClassification", BERT_BLOCKS),

@@ -154,3 +154,13 @@ def test_what_is_pooled_has_a_row_for_each_version_and_reading_of_a_text() -> No
         ("x",): 2,
         ("y",): 1,
     }
+
+
+def test_where_tokens_merge_rows_go_on_with_fewer_from_the_rows_as_they_were() -> None:
+    versions = {"emb": dict.fromkeys("ab", "v"), "merge": {"a": "y", "b": "x"}, "tail": dict.fromkeys("ab", "v")}
+    layouts = lay_out([[(block,)] for block in versions], versions, dict.fromkeys(versions, 1), merges={1: 4})
+    plan = plan_batch(layouts, [16, 8], ["ab", "a"], whole={"a", "b"})
+
+    assert [[row.length for row in stage.rows] for stage in plan] == [[8, 16], [2, 4, 4], [2, 4, 4]]
+    assert plan[1].source == (0, 1, 1)
+    assert {run.versions: run.slices for run in plan[1].runs["merge",]} == {("y",): ((0, 6),), ("x",): ((6, 10),)}
