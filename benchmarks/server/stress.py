@@ -130,6 +130,7 @@ def _tell(sent: int, ends: Counter[str], memory: list[tuple[float, float]], repl
     print(f"{sent} requests: " + ", ".join(f"{count} x {end}" for end, count in sorted(ends.items())))
     print(f"answered in no other way: {sent - sum(ends.values())} lost, others: {set(ends) - set(map(str, ANSWERS))}")
     print(f"memory of its own after warm-up: {warm[0][1]:.0f} MiB, at the end {warm[-1][1]:.0f} MiB")
+    print("MiB, each tenth of the time:", *(f"{size:.0f}" for _, size in memory[:: max(1, len(memory) // 10)]))
     print(f"most {max(size for _, size in warm):.0f} MiB, trend {slope:+.2f} MiB a minute")
     print(f"the replica is the one that began: {replica.is_running()}")
 
