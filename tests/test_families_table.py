@@ -7,13 +7,13 @@ from merge_builder.blocks.partition import LAYOUTS
 from serving.engine.families import FAMILIES
 
 from .merge_builder.test_families import CASES as BUILT
+from .serving.engine.families.image_rows import ROWS as IMAGES
 from .serving.engine.families.rows import ROWS as TEXTS
-from .serving.engine.families.test_images import CASES as IMAGES
 
 README = Path(__file__).parents[1] / "README.md"
 HEADER = "| family (`model_type`) | input | merge | serve | fan-out | export |\n|---|---|---|---|---|---|\n"
 # Each of these runs over all of its cases: merge and export; serve and fan-out besides.
-SERVED = {row.config.model_type for row in TEXTS.values()} | {case.config().model_type for case in IMAGES.values()}
+SERVED = {row.config.model_type for row in (*TEXTS.values(), *IMAGES.values())}
 EXPORTED = {case.config.model_type for case in BUILT.values()} | SERVED
 
 
