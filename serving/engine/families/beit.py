@@ -45,7 +45,7 @@ def _attend(model: Any, layer: Any, hidden: Tensor, images: Sequence[tuple[int, 
     biases = None
     if tables:
         window = own_grid(model.config)
-        biases = biases_of(parts, lambda grid: sum(_bias(_alone(table), window, grid) for table in tables))
+        biases = biases_of(parts, lambda grid: torch.stack([_bias(_alone(t), window, grid) for t in tables]).sum(0))
     attended = attend(
         own.num_attention_heads,
         query,
@@ -79,18 +79,18 @@ def _bias(table: Tensor, own: Grid, grid: Grid) -> Tensor:
 
 
 def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
-    hidden = _scaled(layer.lambda_1, attended) + hidden
-    return _scaled(layer.lambda_2, layer.mlp(layer.layernorm_after(hidden))) + hidden
+    hidden = _scale(layer.lambda_1, attended).add_(hidden)
+    return _scale(layer.lambda_2, layer.mlp(layer.layernorm_after(hidden))).add_(hidden)
 
 
-def _scaled(scale: RoutedParameter | float, tokens: Tensor) -> Tensor:
+def _scale(scale: RoutedParameter | float, tokens: Tensor) -> Tensor:
+    """`tokens` themselves, multiplied in place: nobody else has the output of a linear layer."""
     if not isinstance(scale, RoutedParameter):
-        return tokens * scale
-    out = torch.empty_like(tokens)
+        return tokens.mul_(scale)
     for version, slices in scale.versions():
         for start, end in slices:
-            torch.mul(tokens[:, start:end], version, out=out[:, start:end])
-    return out
+            tokens[:, start:end].mul_(version)
+    return tokens
 
 
 def _pool(model: Any, rows: Tensor) -> Tensor:
@@ -102,7 +102,8 @@ def _pool(model: Any, rows: Tensor) -> Tensor:
 
 def _classify(tensors: Mapping[str, Tensor], features: Tensor) -> Tensor:
     # The base had no pooler, so each expert keeps its own.
-    features = F.layer_norm(features, features.shape[1:], *(tensors[name] for name in _POOLER))
+    weight, bias = (tensors[name] for name in _POOLER)
+    features = F.layer_norm(features, features.shape[1:], weight, bias)
     return CLASSIFIER.apply(tensors, features)
 
 

@@ -52,8 +52,8 @@ def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor
 
 
 def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
-    hidden = attended + hidden
-    output: Tensor = layer.mlp(layer.layer_norm2(hidden)) + hidden
+    hidden = attended.add_(hidden)
+    output: Tensor = layer.mlp(layer.layer_norm2(hidden)).add_(hidden)
     return output
 
 

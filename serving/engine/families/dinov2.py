@@ -54,8 +54,8 @@ def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor
 
 
 def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
-    hidden = layer.layer_scale1(attended) + hidden
-    output: Tensor = layer.layer_scale2(layer.mlp(layer.norm2(hidden))) + hidden
+    hidden = layer.layer_scale1(attended).add_(hidden)
+    output: Tensor = layer.layer_scale2(layer.mlp(layer.norm2(hidden))).add_(hidden)
     return output
 
 
@@ -64,7 +64,8 @@ def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
 
 
 def _layer_scale(_leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> Routed:
-    return Routed(lambda tokens, lambda1: tokens * lambda1, tensors, route)
+    # In place: nobody else has what it is applied to, the output of a linear layer.
+    return Routed(lambda tokens, lambda1: tokens.mul_(lambda1), tensors, route)
 
 
 FAMILY = replace(

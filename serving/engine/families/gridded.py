@@ -1,4 +1,4 @@
-"""Where attention depends on an image's grid: images of one grid and one version of relative positions, their biases."""
+"""Where attention depends on an image's grid: images of one grid and one version of relative positions; biases."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate

@@ -80,7 +80,7 @@ def _attend(_model: Any, layer: Any, hidden: Tensor, images: Sequence[tuple[int,
         shift = _shift(layer, grid)
         q, k, v = (
             _windows(x[0, part.start : part.end].view(part.count, *grid, -1), side, shift)
-            .unflatten(-1, (own.num_attention_heads, -1))
+            .reshape(-1, side * side, own.num_attention_heads, own.head_dim)
             .transpose(1, 2)
             for x in (query, key, value)
         )
@@ -112,7 +112,7 @@ def _bias(layer: Any, grid: Grid) -> Tensor:
     ((table, _),) = layer.attention.relative_position_bias.versions()
     side = layer.window_size
     index = BeitRelativePositionBias.generate_relative_position_index((side, side))[1:, 1:].to(table.device)
-    bias = table[index].permute(2, 0, 1).unsqueeze(0)
+    bias: Tensor = table[index].permute(2, 0, 1).unsqueeze(0)
     if not _shift(layer, grid):
         return bias
     # Shifted windows hold patches from opposite sides of the image, which must not see each other.
@@ -132,7 +132,7 @@ def _windows(images: Tensor, side: int, shift: int) -> Tensor:
 def _images(windows: Tensor, grid: Grid, side: int, shift: int) -> Tensor:
     """The patches of all images, (images * rows * columns, width), of what `_windows` made."""
     rows, columns = grid
-    images = windows.view(-1, rows // side, columns // side, side, side, windows.shape[-1]).transpose(2, 3)
+    images: Tensor = windows.view(-1, rows // side, columns // side, side, side, windows.shape[-1]).transpose(2, 3)
     images = images.reshape(-1, rows, columns, windows.shape[-1])
     return (images.roll((shift, shift), (1, 2)) if shift else images).flatten(0, 2)
 
@@ -141,8 +141,8 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
     if isinstance(layer, SwinPatchMerging):
         merged: Tensor = layer.reduction(layer.norm(attended))
         return merged
-    hidden = attended + hidden
-    output: Tensor = layer.mlp(layer.layernorm_after(hidden)) + hidden
+    hidden = attended.add_(hidden)
+    output: Tensor = layer.mlp(layer.layernorm_after(hidden)).add_(hidden)
     return output
 
 

@@ -43,8 +43,9 @@ def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor
 
 
 def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
-    hidden = attended + hidden
-    output: Tensor = layer.mlp(layer.layernorm_after(hidden)) + hidden
+    # In place: nobody else has the output of a linear layer.
+    hidden = attended.add_(hidden)
+    output: Tensor = layer.mlp(layer.layernorm_after(hidden)).add_(hidden)
     return output
 
 
