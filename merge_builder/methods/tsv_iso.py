@@ -1,4 +1,4 @@
-"""TSV-M and Iso-C mixed: the two err in different directions, so a mean of them is often nearer than either."""
+"""TSV-M and Iso-C mixed: with some experts better than either (docs/results.md)."""
 
 from collections.abc import Sequence
 from typing import Annotated
