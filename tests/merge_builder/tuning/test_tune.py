@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +192,15 @@ def test_without_time_nothing_is_searched_and_the_ladder_stays(run, suite) -> No
     (own,) = report.rungs
     assert (own.published, own.found) == (False, None)
     assert open_ladder(suite / "out").manifest == open_ladder(suite / "built").manifest
+
+
+def test_when_its_time_is_up_a_search_that_goes_on_judges_what_it_knows(run) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(DF, "out", stop_after=300)
+    told: list[Trial] = []
+    report, _ = run(replace(DF, minutes=1e-9), "out", on_trial=lambda trial, _: told.append(trial))
+    assert report.rungs[0].found is not None
+    assert 1 < len(told) < DF.trials  # those of the journal, and no more
 
 
 def test_unfit_input_is_refused(run, suite, make_ladder) -> None:
