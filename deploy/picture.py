@@ -7,16 +7,17 @@ from rich.table import Table
 
 from merge_builder.describe import fold
 from merge_builder.ladder import Manifest, RungSize, format_bytes
+from merge_builder.ladder.kinds import kind_told
 
 ROWS = 9
 
 
 def task_table(manifest: Manifest) -> Table:
-    """A row a task: its labels and the bytes of its head."""
-    table = Table("task", "labels", "head", box=None, header_style="bold", pad_edge=False)
+    """A row a task: its kind, its labels and the bytes of its head."""
+    table = Table("task", "kind", "labels", "head", box=None, header_style="bold", pad_edge=False)
     for task in manifest.tasks:
         names = ", ".join(task.labels[:6]) + (f", ... ({len(task.labels)})" if len(task.labels) > 6 else "")
-        table.add_row(task.name, names, format_bytes(task.head.bytes))
+        table.add_row(task.name, kind_told(task), names, format_bytes(task.head.bytes))
     return table
 
 

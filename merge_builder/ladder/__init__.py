@@ -1,7 +1,8 @@
 """The ladder on disk: the manifest, the store, rungs, and the choice of a rung by budget."""
 
+from merge_builder.kind import Kind
 from merge_builder.ladder.budget import BudgetTooSmall, choose, format_bytes, parse_bytes, select
-from merge_builder.ladder.kinds import Kind, kind_of
+from merge_builder.ladder.kinds import kind_of
 from merge_builder.ladder.manifest import Manifest, RungSize, Version
 from merge_builder.ladder.rungs import Rung, rung_at
 from merge_builder.ladder.store import Ladder, open_ladder

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from merge_builder.errors import InputError
+from merge_builder.kind import Kind
 from merge_builder.ladder.manifest import Task
 
-# A label for an input; a label for each of its words; the place of an answer in a text; a vector.
-Kind = Literal["classification", "token_classification", "question_answering", "embedding"]
 _ARCHITECTURES: dict[str, Kind] = {
     r"\w+For(?:Sequence|Image)Classification(?:WithTeacher)?": "classification",
     r"\w+ForTokenClassification": "token_classification",

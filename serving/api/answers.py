@@ -1,7 +1,10 @@
 """From the service's results to the bodies of the /v1 routes."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from merge_builder.ladder import kind_of
+from merge_builder.ladder.manifest import Task
 from serving.api.schemas import (
     InputAnswer,
     Model,
@@ -13,42 +16,47 @@ from serving.api.schemas import (
     TimingsMs,
     Usage,
 )
+from serving.api.token_answers import token_answer
+from serving.encoding import Input
 from serving.engine.types import Logits
 from serving.result import Result
 from serving.scores import probabilities, ranked
 from serving.service import Service
 
 
-def task_answer(service: Service, result: Result, name: str, asked: Parameters) -> TaskAnswer:
-    """One task's answer to all inputs that it was asked of."""
-    logits = result.logits[name]
-    return TaskAnswer(
-        predictions=_predictions(service, name, logits, asked),
-        logits=logits.tolist() if asked.return_logits else None,
-    )
+def task_answer(service: Service, result: Result, inputs: Sequence[Input], name: str, asked: Parameters) -> TaskAnswer:
+    """One task's answer to all inputs that it was asked of; `inputs` are those of the request."""
+    answers = _answers(service, result, inputs, name, asked)
+    columns = {key: [getattr(answer, key) for answer in answers] for key in InputAnswer.model_fields}
+    columns["embeddings"] = columns.pop("embedding")
+    # All answers of a task are of one kind, so a column is there for all of them or for none.
+    kept = {key: column for key, column in columns.items() if column[0] is not None}
+    if not kept["predictions"][0]:
+        del kept["predictions"]
+    return TaskAnswer(**kept)
 
 
-def answers_by_input(service: Service, result: Result, asked: Parameters) -> dict[int, dict[str, InputAnswer]]:
+def answers_by_input(
+    service: Service, result: Result, inputs: Sequence[Input], asked: Parameters
+) -> dict[int, dict[str, InputAnswer]]:
     """The answers of its tasks to each input, by the input's place in the request."""
     answers: dict[int, dict[str, InputAnswer]] = {}
-    for task, logits in result.logits.items():
-        rows = zip(result.places[task], _predictions(service, task, logits, asked), logits, strict=True)
-        for place, predictions, values in rows:
-            told = values.tolist() if asked.return_logits else None
-            answers.setdefault(place, {})[task] = InputAnswer(predictions=predictions, logits=told)
+    for task, places in result.places.items():
+        for place, answer in zip(places, _answers(service, result, inputs, task, asked), strict=True):
+            answers.setdefault(place, {})[task] = answer
     return dict(sorted(answers.items()))
 
 
-def task_line(service: Service, result: Result, asked: Parameters) -> TaskLine:
+def task_line(service: Service, result: Result, inputs: Sequence[Input], asked: Parameters) -> TaskLine:
     """The line of a stream for the one input of `result` and its one task."""
-    [(index, by_task)] = answers_by_input(service, result, asked).items()
+    [(index, by_task)] = answers_by_input(service, result, inputs, asked).items()
     [answer] = by_task.values()
-    return TaskLine(index=index, rung=result.rung.name, predictions=answer.predictions, logits=answer.logits)
+    return TaskLine(index=index, rung=result.rung.name, **dict(answer))
 
 
-def tasks_line(service: Service, result: Result, asked: Parameters) -> TasksLine:
+def tasks_line(service: Service, result: Result, inputs: Sequence[Input], asked: Parameters) -> TasksLine:
     """The line of a stream for the one input of `result`."""
-    [(index, answers)] = answers_by_input(service, result, asked).items()
+    [(index, answers)] = answers_by_input(service, result, inputs, asked).items()
     return TasksLine(index=index, rung=result.rung.name, answers=answers)
 
 
@@ -68,9 +76,23 @@ def timings_of(result: Result) -> TimingsMs:
     return TimingsMs(**{stage: round(seconds * 1000, 3) for stage, seconds in asdict(result.timings).items()})
 
 
-def _predictions(service: Service, name: str, logits: Logits, asked: Parameters) -> list[list[Prediction]]:
-    task = service.tasks[name]
+def _answers(
+    service: Service, result: Result, inputs: Sequence[Input], name: str, asked: Parameters
+) -> list[InputAnswer]:
+    """A task's answers to the inputs that it was asked of, in order."""
+    task, tokenizer = service.tasks[name], service.engine.tokenizer if name in result.windows else None
+    if tokenizer is not None:
+        asked_of = zip(result.places[name], result.windows[name], strict=True)
+        return [token_answer(task, windows, inputs[place], tokenizer, asked) for place, windows in asked_of]
+    logits = result.logits[name]
+    if kind_of(task) == "embedding":
+        return [InputAnswer(embedding=vector) for vector in logits.tolist()]
+    told = logits.tolist() if asked.return_logits else [None] * len(logits)
     return [
-        [Prediction(label=label, score=score) for label, score in ranked(scores, task.labels, asked.top_k)]
-        for scores in probabilities(logits, task)
+        InputAnswer(predictions=_ranked(scores, task, asked), logits=values)
+        for scores, values in zip(probabilities(logits, task), told, strict=True)
     ]
+
+
+def _ranked(scores: Logits, task: Task, asked: Parameters) -> list[Prediction]:
+    return [Prediction(label=label, score=score) for label, score in ranked(scores, task.labels, asked.top_k)]

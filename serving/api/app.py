@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from merge_builder.errors import MergeLadderError
-from serving.api import nodes, page, v1, v2
+from serving.api import embeddings, nodes, page, v1, v2
 from serving.api.authorisation import authorised
 from serving.api.bodies import body_schemas
 from serving.api.errors import error_response
@@ -71,6 +71,7 @@ def create_app(
     app = FastAPI(title="MergeLadder", version=version("mergeladder"), description=_DESCRIPTION, lifespan=lifespan)
     app.include_router(page.routes(service))
     app.include_router(v1.routes(service))
+    app.include_router(embeddings.routes(service))
     app.include_router(v2.routes(service))
     if fleet is not None:
         app.include_router(nodes.routes(fleet))
@@ -97,7 +98,7 @@ def create_app(
     app.add_middleware(identified)
     app.add_middleware(logged)
     schemas = app.openapi()["components"]["schemas"]
-    schemas |= body_schemas((*v1.BODIES, *v2.BODIES, *nodes.BODIES))
+    schemas |= body_schemas((*v1.BODIES, *embeddings.BODIES, *v2.BODIES, *nodes.BODIES))
     for model, example in {**EXAMPLES, **(OF_IMAGES if service.engine.modality == "image" else {})}.items():
         schemas[model.__name__]["examples"] = [example]
     return app

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from serving.api.embeddings_schemas import EmbeddingsResponse
 from serving.api.protocol import (
     Health,
     InferRequest,
@@ -62,7 +63,14 @@ EXAMPLES: Mapping[type[BaseModel], dict[str, Any]] = {
     TaskLine: {"index": 0, "rung": "#37", "predictions": _RANKED},
     TasksLine: {"index": 0, "rung": "#37", "answers": {"reviews": {"predictions": _RANKED}}},
     LastLine: {"id": _ID, "model": _MODEL, **_END},
-    TaskList: {"tasks": [{"name": "reviews", "labels": ["negative", "positive"], "max_length": 256}]},
+    TaskList: {
+        "tasks": [{"name": "reviews", "kind": "classification", "labels": ["negative", "positive"], "max_length": 256}]
+    },
+    EmbeddingsResponse: {
+        "data": [{"index": 0, "embedding": [0.6, -0.8]}],
+        "model": "sentences",
+        "usage": {"prompt_tokens": 5, "total_tokens": 5, "truncated": 0},
+    },
     LadderInfo: {
         "name": "reviews-and-more",
         "revision": "5f1c0b7a",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-Output = Literal["logits", "probabilities", "label"]
+Output = Literal["logits", "probabilities", "label", "offsets", "answer", "score", "start", "end", "embedding"]
 
 
 class _Closed(BaseModel):
@@ -54,6 +54,8 @@ class InferParameters(_Open):
 
     binary_data_output: bool = False
     truncate: bool = True
+    max_answer_len: int = Field(15, ge=1, le=512)
+    doc_stride: int | None = Field(None, ge=0, le=4096)
     min_rung: str | None = Field(None, max_length=32)
     min_score: float | None = Field(None, gt=0, le=1)
 
@@ -104,13 +106,14 @@ class TensorMetadata(_Closed):
 
 
 class ModelMetadata(_Closed):
-    """A task, as the protocol describes a model."""
+    """A task, as the protocol describes a model; `parameters` tell the kind of its answers."""
 
     name: str
     versions: list[str]
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
+    parameters: dict[str, str] = {}
 
 
 class ServerMetadata(_Closed):

@@ -5,6 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from merge_builder.kind import Kind
+from serving.strategy import Strategy
+
 
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +28,19 @@ class ImageInput(_Closed):
     image: bytes = Field(json_schema_extra={"format": "byte", "contentEncoding": "base64"})
 
 
+class WordsInput(_Closed):
+    """A text in words, where they are to be labelled: as if there were a space between any two."""
+
+    words: list[str] = Field(min_length=1)
+
+
+class QuestionInput(_Closed):
+    """A question, and the text that holds its answer."""
+
+    question: str
+    context: str
+
+
 Tasks = Literal["all", "auto"] | Annotated[list[str], Field(min_length=1)]
 
 
@@ -33,6 +49,18 @@ class TasksInput(_Closed):
 
     text: str
     text_pair: str | None = None
+    tasks: Tasks | None = None
+
+
+class TasksWordsInput(WordsInput):
+    """As WordsInput, and the tasks that this text is for, where it is for others than the request names."""
+
+    tasks: Tasks | None = None
+
+
+class TasksQuestionInput(QuestionInput):
+    """As QuestionInput, and the tasks that this question is for, where it is for others than the request names."""
+
     tasks: Tasks | None = None
 
 
@@ -47,23 +75,39 @@ def _as_object(value: Any) -> Any:
         return {"text": value}
     if isinstance(value, dict | BaseModel):
         return value
-    raise PydanticCustomError("input_type", 'should be a text, or {"text": ..., "text_pair": ...} or {"image": ...}')
+    raise PydanticCustomError(
+        "input_type",
+        'should be a text, {"text": ..., "text_pair": ...}, {"words": [...]}, {"question": ..., "context": ...} '
+        'or {"image": ...}',
+    )
 
 
-def _kind(value: dict[str, Any] | BaseModel) -> str:
-    return _IMAGE if "image" in (value if isinstance(value, dict) else type(value).model_fields) else _TEXT
+def _form(value: dict[str, Any] | BaseModel) -> str:
+    keys = value if isinstance(value, dict) else type(value).model_fields
+    return next((form for key, form in _FORMS.items() if key in keys), _TEXT)
 
 
-_TEXT, _IMAGE = "[text]", "[image]"  # in brackets, as no part of a path that a client is told
+# In brackets, as no part of a path that a client is told.
+_TEXT, _IMAGE, _WORDS, _QUESTION = "[text]", "[image]", "[words]", "[question]"
+_FORMS = {"image": _IMAGE, "words": _WORDS, "question": _QUESTION}
 Input = Annotated[
-    Annotated[TextInput, Tag(_TEXT)] | Annotated[ImageInput, Tag(_IMAGE)],
-    Discriminator(_kind),
-    BeforeValidator(_as_object, json_schema_input_type=str | TextInput | ImageInput),
+    Annotated[TextInput, Tag(_TEXT)]
+    | Annotated[ImageInput, Tag(_IMAGE)]
+    | Annotated[WordsInput, Tag(_WORDS)]
+    | Annotated[QuestionInput, Tag(_QUESTION)],
+    Discriminator(_form),
+    BeforeValidator(_as_object, json_schema_input_type=str | TextInput | ImageInput | WordsInput | QuestionInput),
 ]
 MixedInput = Annotated[
-    Annotated[TasksInput, Tag(_TEXT)] | Annotated[TasksImageInput, Tag(_IMAGE)],
-    Discriminator(_kind),
-    BeforeValidator(_as_object, json_schema_input_type=str | TasksInput | TasksImageInput),
+    Annotated[TasksInput, Tag(_TEXT)]
+    | Annotated[TasksImageInput, Tag(_IMAGE)]
+    | Annotated[TasksWordsInput, Tag(_WORDS)]
+    | Annotated[TasksQuestionInput, Tag(_QUESTION)],
+    Discriminator(_form),
+    BeforeValidator(
+        _as_object,
+        json_schema_input_type=str | TasksInput | TasksImageInput | TasksWordsInput | TasksQuestionInput,
+    ),
 ]
 MOST_INPUTS = 16384  # of a stream; what is not streamed has the service's own bound
 
@@ -71,8 +115,19 @@ MOST_INPUTS = 16384  # of a stream; what is not streamed has the service's own b
 class Parameters(_Closed):
     """What a request may ask for beyond the answers."""
 
-    top_k: int | None = Field(None, ge=1, description="How many labels an input, the best first; all if left out.")
+    top_k: int | None = Field(
+        None,
+        ge=1,
+        description="How many labels an input, the best first; all if left out. Of a question's answers, one.",
+    )
     truncate: bool = Field(True, description="Cut a text that is too long; if false, such a text is an error.")
+    aggregation_strategy: Strategy | None = Field(
+        None, description="How labelled tokens become entities, as transformers names it; if left out, words are told."
+    )
+    max_answer_len: int = Field(15, ge=1, le=512, description="The most tokens of a question's answer.")
+    doc_stride: int | None = Field(
+        None, ge=0, le=4096, description="The tokens that neighbouring windows of a question's context share."
+    )
     return_logits: bool = Field(False, description="Tell the logits too, in the order of the task's labels.")
     min_rung: str | None = Field(
         None, max_length=32, description="Refuse an answer by a smaller rung: a size ratio or #index.", examples=["2.0"]
@@ -86,7 +141,13 @@ class TaskRequest(_Closed):
     """One task's answer for each input."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"inputs": ["a fine film"], "parameters": {"top_k": 2, "return_logits": True}}]}
+        json_schema_extra={
+            "examples": [
+                {"inputs": ["a fine film"], "parameters": {"top_k": 2, "return_logits": True}},
+                {"inputs": [{"words": ["Ann", "sings"]}], "parameters": {"aggregation_strategy": "first"}},
+                {"inputs": [{"question": "who sings?", "context": "Ann sings."}], "parameters": {"top_k": 3}},
+            ]
+        }
     )
 
     inputs: list[Input] = Field(min_length=1, max_length=MOST_INPUTS)
@@ -163,28 +224,90 @@ class TimingsMs(_Closed):
     total: float
 
 
-class TaskAnswer(_Closed):
-    """A list for each input, in order, of labels from the best down; logits only if they were asked for."""
+class Word(_Closed):
+    """A word by its number, with its label, at the characters from `start` to `end` of the text."""
 
-    predictions: list[list[Prediction]]
-    logits: list[list[float]] | None = None
+    index: int
+    word: str
+    label: str
+    score: float
+    start: int
+    end: int
+
+
+class Entity(_Closed):
+    """Words of one entity, at the characters from `start` to `end` of the text."""
+
+    entity_group: str
+    score: float
+    word: str
+    start: int
+    end: int
+
+
+class TokenEntity(_Closed):
+    """A token of an entity; `index` counts all tokens of the text, special ones included."""
+
+    entity: str
+    score: float
+    index: int
+    word: str
+    start: int
+    end: int
+
+
+class SpanAnswer(_Closed):
+    """An answer, which stands in the context at the characters from `start` to `end`."""
+
+    answer: str
+    score: float
+    start: int
+    end: int
+
+
+def _empty(value: list[Any]) -> bool:
+    return not value
 
 
 class InputAnswer(_Closed):
-    """A task's answer to one input: its labels from the best down; logits only if they were asked for."""
+    """A task's answer to one input, by the task's kind.
 
-    predictions: list[Prediction]
-    logits: list[float] | None = None
+    `predictions` of a classification: labels from the best down. Of a token classification `words`, in order, or
+    `entities` where an aggregation strategy was asked for; `truncated` says that the end of the text was not read.
+    `answers` to a question, the best first. `embedding`: a vector. `logits` only if they were asked for, of
+    classifications and, by token, special ones included, of token classifications.
+    """
+
+    predictions: list[Prediction] = Field(default=[], exclude_if=_empty)
+    words: list[Word] | None = None
+    entities: list[Entity] | list[TokenEntity] | None = None
+    truncated: bool | None = None
+    answers: list[SpanAnswer] | None = None
+    embedding: list[float] | None = None
+    logits: list[float] | list[list[float]] | None = None
 
 
-class TaskResponse(_Closed):
-    """The answer to a TaskRequest; `predictions` and `logits` as in TaskAnswer."""
+class TaskAnswer(_Closed):
+    """As InputAnswer, a list for each input, in order."""
 
+    predictions: list[list[Prediction]] = Field(default=[], exclude_if=_empty)
+    words: list[list[Word]] | None = None
+    entities: list[list[Entity] | list[TokenEntity]] | None = None
+    truncated: list[bool] | None = None
+    answers: list[list[SpanAnswer]] | None = None
+    embeddings: list[list[float]] | None = None
+    logits: list[list[float]] | list[list[list[float]]] | None = None
+
+
+class _OneTask(_Closed):
     id: str
     task: str
     model: Model
-    predictions: list[list[Prediction]]
-    logits: list[list[float]] | None = None
+
+
+class TaskResponse(TaskAnswer, _OneTask):
+    """The answer to a TaskRequest."""
+
     usage: Usage
     timings_ms: TimingsMs
 
@@ -209,13 +332,13 @@ class MixedResponse(_Closed):
     timings_ms: TimingsMs
 
 
-class TaskLine(_Closed):
-    """A line of a streamed TaskResponse: the answer to the input at place `index`, and the rung that computed it."""
-
+class _OneInput(_Closed):
     index: int
     rung: str
-    predictions: list[Prediction]
-    logits: list[float] | None = None
+
+
+class TaskLine(InputAnswer, _OneInput):
+    """A line of a streamed TaskResponse: the answer to the input at place `index`, and the rung that computed it."""
 
 
 class TasksLine(_Closed):
@@ -236,9 +359,10 @@ class LastLine(_Closed):
 
 
 class TaskInfo(_Closed):
-    """A task: its labels in the order of the logits, and the most tokens of an input."""
+    """A task: the kind of its answers, its labels in the order of the logits, and the most tokens of an input."""
 
     name: str
+    kind: Kind
     labels: tuple[str, ...]
     max_length: int
 

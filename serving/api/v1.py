@@ -1,14 +1,15 @@
 """The simple form: `/v1/tasks/{task}/predict`, `/v1/predict` for many tasks, and what the ladder is."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable
 from itertools import chain
-from typing import Any, TypedDict
+from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from merge_builder.ladder import RungSize
+from merge_builder.ladder import RungSize, kind_of
 from serving.api.answers import (
     answers_by_input,
     model_of,
@@ -21,10 +22,10 @@ from serving.api.answers import (
 from serving.api.bodies import body_of, lines_of, read_body
 from serving.api.errors import InvalidRequest, NoRouter
 from serving.api.headers import answer_headers
+from serving.api.inputs import inputs_of
 from serving.api.lines import respond_in_lines, wants_lines
 from serving.api.schemas import (
     ErrorBody,
-    ImageInput,
     LadderInfo,
     LastLine,
     MixedResponse,
@@ -37,18 +38,16 @@ from serving.api.schemas import (
     TaskRequest,
     TaskResponse,
     TasksForm,
-    TasksImageInput,
-    TasksInput,
     TasksLine,
     TasksRequest,
     TasksResponse,
-    TextInput,
 )
-from serving.encoding import ImageFile, Text
 from serving.result import Result
 from serving.service import Service
 from serving.streaming import stream
 
+P = ParamSpec("P")
+T = TypeVar("T")
 BODIES: tuple[type[BaseModel], ...] = (
     TaskRequest,
     TasksRequest,
@@ -65,6 +64,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for sta
 
 class _Options(TypedDict):
     truncate: bool
+    overlap: int | None
     min_rung: str | None
     min_score: float | None
 
@@ -82,23 +82,23 @@ def routes(service: Service) -> APIRouter:
     async def predict_task(task: str, request: Request) -> Response:
         """One task's answer for each input, in order; in lines, as they come, where the client accepts NDJSON."""
         body = await read_body(request, TaskRequest)
-        inputs, asked = _inputs(body.inputs), body.parameters
+        _check_door(service, task)
+        inputs, asked = inputs_of(body.inputs), body.parameters
         request.state.inputs = len(inputs)
         if wants_lines(request):
             results = stream(service, inputs, [(task,)] * len(inputs), **_options(asked))
-            return await respond_in_lines(request, service, results, lambda one: task_line(service, one, asked))
+            return await respond_in_lines(request, service, results, lambda one: task_line(service, one, inputs, asked))
         result = await service.predict(inputs, [task], deadline=request.state.deadline, **_options(asked))
-        answer = task_answer(service, result, task, asked)
+        answer = await _apart(result, task_answer, service, result, inputs, task, asked)
         return _respond(
             result,
             TaskResponse(
                 id=request.state.request_id,
                 task=task,
                 model=model_of(service, result),
-                predictions=answer.predictions,
-                logits=answer.logits,
                 usage=usage_of(result),
                 timings_ms=timings_of(result),
+                **dict(answer),
             ),
         )
 
@@ -115,11 +115,13 @@ def routes(service: Service) -> APIRouter:
         the client accepts NDJSON.
         """
         body = await read_body(request, TasksRequest)
-        inputs, asked, tasks = _inputs(body.inputs), body.parameters, _tasks(service, body)
+        inputs, asked, tasks = inputs_of(body.inputs), body.parameters, _tasks(service, body)
         request.state.inputs, request.state.tasks = len(inputs), list(dict.fromkeys(chain.from_iterable(tasks)))
         if wants_lines(request):
             results = stream(service, inputs, tasks, **_options(asked))
-            return await respond_in_lines(request, service, results, lambda one: tasks_line(service, one, asked))
+            return await respond_in_lines(
+                request, service, results, lambda one: tasks_line(service, one, inputs, asked)
+            )
         result = await service.predict_each(inputs, tasks, deadline=request.state.deadline, **_options(asked))
         told: dict[str, Any] = {
             "id": request.state.request_id,
@@ -128,9 +130,11 @@ def routes(service: Service) -> APIRouter:
             "timings_ms": timings_of(result),
         }
         if any(item.tasks is not None for item in body.inputs):
-            answers = list(answers_by_input(service, result, asked).values())
-            return _respond(result, MixedResponse(answers=answers, **told))
-        by_task = {task: task_answer(service, result, task, asked) for task in result.logits}
+            answers = await _apart(result, answers_by_input, service, result, inputs, asked)
+            return _respond(result, MixedResponse(answers=list(answers.values()), **told))
+        by_task = {
+            task: await _apart(result, task_answer, service, result, inputs, task, asked) for task in result.places
+        }
         return _respond(result, TasksResponse(results=by_task, **told))
 
     @router.get("/tasks")
@@ -138,7 +142,10 @@ def routes(service: Service) -> APIRouter:
         """Every task, with its labels in the order of its logits."""
         tasks = service.tasks.items()
         return TaskList(
-            tasks=[TaskInfo(name=name, labels=task.labels, max_length=service.max_length[name]) for name, task in tasks]
+            tasks=[
+                TaskInfo(name=name, kind=kind_of(task), labels=task.labels, max_length=service.max_length[name])
+                for name, task in tasks
+            ]
         )
 
     @router.get("/ladder")
@@ -159,14 +166,23 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def _inputs(inputs: Sequence[TextInput | ImageInput | TasksInput | TasksImageInput]) -> list[Text | ImageFile]:
-    return [
-        ImageFile(item.image) if isinstance(item, ImageInput) else Text(item.text, item.text_pair) for item in inputs
-    ]
+def _check_door(service: Service, task: str) -> None:
+    if kind_of(service.check_task(task)) == "embedding":
+        raise InvalidRequest(f"task {task!r} gives embeddings: ask for them at POST /v1/embeddings", "task")
+
+
+async def _apart(result: Result, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `make` makes of a result: away from the event loop where it has to go through every token."""
+    return await asyncio.to_thread(make, *args, **kwargs) if result.windows else make(*args, **kwargs)
 
 
 def _options(asked: Parameters) -> _Options:
-    return {"truncate": asked.truncate, "min_rung": asked.min_rung, "min_score": asked.min_score}
+    return {
+        "truncate": asked.truncate,
+        "overlap": asked.doc_stride,
+        "min_rung": asked.min_rung,
+        "min_score": asked.min_score,
+    }
 
 
 def _tasks(service: Service, body: TasksRequest) -> list[tuple[str, ...]]:

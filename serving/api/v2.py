@@ -1,5 +1,6 @@
 """The Open Inference Protocol, version 2, over HTTP: a task is a model, and the ladder's revision is its version."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
+from merge_builder.ladder import kind_of
 from merge_builder.ladder.manifest import Task
 from serving.api.binary_tensors import HEADER_LENGTH, split_body
 from serving.api.bodies import body_of, parse
@@ -26,7 +28,7 @@ from serving.api.protocol import (
     TensorMetadata,
 )
 from serving.api.v2_inputs import DATATYPES, read_inputs
-from serving.api.v2_outputs import write_outputs
+from serving.api.v2_outputs import describe_outputs, find_outputs, write_outputs
 from serving.service import Service
 
 BODIES: tuple[type[BaseModel], ...] = (InferRequest,)
@@ -115,11 +117,13 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
             inputs,
             [task.name],
             truncate=parameters.truncate,
+            overlap=parameters.doc_stride,
             min_rung=parameters.min_rung,
             min_score=parameters.min_score,
             deadline=request.state.deadline,
         )
-        outputs, binary = write_outputs(asked, result.logits[task.name], task)
+        found = await asyncio.to_thread(find_outputs, result, task, inputs, parameters.max_answer_len)
+        outputs, binary = write_outputs(asked, found)
         body = InferResponse(
             model_name=task.name,
             model_version=service.manifest.revision,
@@ -138,7 +142,6 @@ def _respond(body: InferResponse, binary: bytes, headers: dict[str, str]) -> Res
 
 
 def _metadata(task: Task, revision: str, datatypes: Mapping[str, str]) -> ModelMetadata:
-    labels = len(task.labels)
     return ModelMetadata(
         name=task.name,
         versions=[revision],
@@ -147,9 +150,6 @@ def _metadata(task: Task, revision: str, datatypes: Mapping[str, str]) -> ModelM
             TensorMetadata(name=name, datatype=datatype, shape=[-1] if datatype == "BYTES" else [-1, -1])
             for name, datatype in datatypes.items()
         ],
-        outputs=[
-            TensorMetadata(name="logits", datatype="FP32", shape=[-1, labels]),
-            TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, labels]),
-            TensorMetadata(name="label", datatype="BYTES", shape=[-1]),
-        ],
+        outputs=describe_outputs(task),
+        parameters={"kind": kind_of(task)},
     )

@@ -17,6 +17,7 @@ from serving.api.schemas import (
     InputAnswer,
     LadderInfo,
     MixedResponse,
+    QuestionInput,
     TaskAnswer,
     TaskInfo,
     TaskResponse,
@@ -25,6 +26,7 @@ from serving.api.schemas import (
     TasksLine,
     TasksResponse,
     TextInput,
+    WordsInput,
 )
 from serving.client.clients import AsyncClient, Client
 from serving.client.errors import (
@@ -74,6 +76,8 @@ __all__ = [
     "TasksLine",
     "TasksResponse",
     "TextInput",
+    "QuestionInput",
+    "WordsInput",
     "MergeLadderApiError",
     "BodyTooLarge",
     "ChangeUnderWay",

@@ -10,25 +10,36 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
+from serving.api.embeddings_schemas import EmbeddingsResponse
 from serving.api.schemas import (
     ErrorBody,
     ImageInput,
     LadderInfo,
     MixedResponse,
+    QuestionInput,
     TaskInfo,
     TaskList,
     TaskResponse,
     TasksImageInput,
     TasksInput,
+    TasksQuestionInput,
     TasksResponse,
+    TasksWordsInput,
     TextInput,
+    WordsInput,
 )
 from serving.client.errors import ConnectionFailed, DeadlineExceeded, MergeLadderApiError, UnexpectedAnswer, api_error
 from serving.client.retries import Reply
+from serving.strategy import Strategy
 
 Image = bytes | Path  # a file's bytes, or where it lies
-Input = str | Image | TextInput | ImageInput | Mapping[str, str] | Mapping[str, Image]
-MixedInput = TasksInput | TasksImageInput | Mapping[str, str | Image | Sequence[str]]
+Words = Mapping[str, Sequence[str]]
+Input = (
+    str | Image | TextInput | ImageInput | WordsInput | QuestionInput | Mapping[str, str] | Mapping[str, Image] | Words
+)
+MixedInput = (
+    TasksInput | TasksImageInput | TasksWordsInput | TasksQuestionInput | Mapping[str, str | Image | Sequence[str]]
+)
 Tasks = Sequence[str] | Literal["all", "auto"]
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -41,6 +52,9 @@ class Options(TypedDict, total=False):
     top_k: int | None
     truncate: bool
     return_logits: bool
+    aggregation_strategy: Strategy | None
+    max_answer_len: int
+    doc_stride: int | None
     min_rung: str | None
     min_score: float | None
 
@@ -92,6 +106,11 @@ def _with_bytes(item: Input | MixedInput) -> object:
     if isinstance(item, Mapping) and isinstance(path := item.get("image"), Path):
         return {**item, "image": path.read_bytes()}
     return item
+
+
+def embed(task: str, texts: Sequence[str]) -> Call[EmbeddingsResponse]:
+    """One vector for each text."""
+    return Call("v1/embeddings", _reader(EmbeddingsResponse), to_json({"model": task, "input": texts}))
 
 
 def list_tasks() -> Call[list[TaskInfo]]:

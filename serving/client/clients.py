@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
+from serving.api.embeddings_schemas import EmbeddingsResponse
 from serving.api.schemas import LadderInfo, MixedResponse, TaskInfo, TaskResponse, TasksLine, TasksResponse
 from serving.client import calls
 from serving.client.calls import Call, Input, MixedInput, Options, Tasks, failure, read_answer
@@ -71,6 +72,10 @@ class Client:
             if (pause := retries.pause_after(reply)) is None:
                 raise failure(reply, self._url, self._timeout)
             time.sleep(pause)
+
+    def embed(self, task: str, texts: Sequence[str]) -> list[list[float]]:
+        """The vector of each text, in order, by a task that embeds."""
+        return _vectors(self._ask(calls.embed(task, texts)))
 
     def tasks(self) -> list[TaskInfo]:
         """Every task, with its labels in the order of its logits."""
@@ -150,6 +155,10 @@ class AsyncClient:
                 raise failure(reply, self._url, self._timeout)
             await asyncio.sleep(pause)
 
+    async def embed(self, task: str, texts: Sequence[str]) -> list[list[float]]:
+        """As Client.embed."""
+        return _vectors(await self._ask(calls.embed(task, texts)))
+
     async def tasks(self) -> list[TaskInfo]:
         """As Client.tasks."""
         return await self._ask(calls.list_tasks())
@@ -178,6 +187,10 @@ class AsyncClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _vectors(response: EmbeddingsResponse) -> list[list[float]]:
+    return [item.embedding for item in response.data if isinstance(item.embedding, list)]
 
 
 def _headers(key: str | None) -> dict[str, str]:

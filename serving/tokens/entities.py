@@ -6,7 +6,6 @@ Neighbours of one tag are an entity; `B-` begins a new one, whatever has no `B-`
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -14,9 +13,9 @@ from serving.encoding import Text
 from serving.engine.tokenize import Tokenizer
 from serving.engine.types import Logits
 from serving.result import Window
+from serving.strategy import Strategy
 from serving.tokens.aligned import Token, tokens_of
 
-Strategy = Literal["none", "simple", "first", "average", "max"]
 OUTSIDE = "O"
 
 

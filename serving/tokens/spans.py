@@ -6,6 +6,7 @@ being the answer's start, and of being its end; a span's score is the product. S
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import tokenizers
@@ -51,10 +52,10 @@ def _spans(window: Window, top_k: int, max_answer_len: int) -> Iterator[Span]:
     for more in range(longest):
         scores[more, : len(start) - more] = start[: len(start) - more] * end[more:]
     count = min(top_k, int((scores > 0).sum()))
+    words = _words(aligned, inside)
     for best in np.argpartition(-scores, count - 1, axis=None)[:count].tolist():
         more, first = divmod(best, len(start))
-        characters = [_word_at(aligned, inside, token) for token in (first, first + more)]
-        yield Span(characters[0][0], characters[1][1], float(scores[more, first]))
+        yield Span(words[first][0], words[first + more][1], float(scores[more, first]))
 
 
 def _probabilities(logits: Logits, inside: NDArray[np.bool_], shown: NDArray[np.bool_]) -> Logits:
@@ -63,8 +64,12 @@ def _probabilities(logits: Logits, inside: NDArray[np.bool_], shown: NDArray[np.
     return np.where(inside, scores, np.float32(0))
 
 
-def _word_at(aligned: tokenizers.Encoding, inside: NDArray[np.bool_], token: int) -> tuple[int, int]:
-    """The characters of the context's word that a token is of."""
+def _words(aligned: tokenizers.Encoding, inside: NDArray[np.bool_]) -> dict[int, tuple[int, int]]:
+    """By token of the context, the characters of the word that it is of."""
     words, offsets = aligned.word_ids, aligned.offsets
-    own = [n for n in np.flatnonzero(inside).tolist() if words[n] == words[token]]
-    return offsets[own[0]][0], offsets[own[-1]][1]
+    grouped = groupby(np.flatnonzero(inside).tolist(), key=words.__getitem__)
+    spans: dict[int, tuple[int, int]] = {}
+    for _, own in grouped:
+        tokens = list(own)
+        spans |= dict.fromkeys(tokens, (offsets[tokens[0]][0], offsets[tokens[-1]][1]))
+    return spans

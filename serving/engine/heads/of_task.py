@@ -1,4 +1,4 @@
-"""The head of a task by its kind. Classifiers are a matter of their family; the other kinds are alike in all of them."""
+"""The head of a task by its kind. Classifiers are a matter of their family; the other kinds are alike in all."""
 
 from collections.abc import Mapping
 

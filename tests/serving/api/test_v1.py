@@ -141,7 +141,10 @@ async def test_tasks(client: httpx.AsyncClient) -> None:
     lengths = {"ant": 40, "bee": 8, "cat": 40}
 
     assert (await client.get("/v1/tasks")).json() == {
-        "tasks": [{"name": t, "labels": labels, "max_length": lengths[t]} for t, labels in LABELS.items()]
+        "tasks": [
+            {"name": t, "kind": "classification", "labels": labels, "max_length": lengths[t]}
+            for t, labels in LABELS.items()
+        ]
     }
 
 

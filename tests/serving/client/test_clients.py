@@ -6,6 +6,7 @@ import sys
 import httpx
 import pytest
 
+from merge_builder.ladder import Ladder, rung_at
 from serving.api.app import create_app
 from serving.client import (
     BodyTooLarge,
@@ -16,11 +17,13 @@ from serving.client import (
     MergeLadderApiError,
     NoRouter,
     NotFound,
+    QuestionInput,
     RungTooSmall,
     TextInput,
     UnknownTask,
+    WordsInput,
 )
-from serving.engine.engine import Engine
+from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
 
 LONG = " ".join(f"w{n}" for n in range(20))
@@ -130,3 +133,19 @@ def test_the_client_imports_no_model_library_and_no_web_framework() -> None:
 
     assert "httpx" in loaded
     assert not loaded & {"torch", "transformers", "tokenizers", "ray", "fastapi", "starlette", "numpy"}
+
+
+def test_kinds_beside_classification(ask, serve, mixed_ladder: Ladder) -> None:
+    rung = rung_at(mixed_ladder.manifest, len(mixed_ladder.manifest.rungs) - 1)
+    url = serve(create_app(Service(load_engine(mixed_ladder, rung), Choice(budget=None, reason="asked for"))))
+    words = ask(url, "predict", "names", [{"words": ["Ann", "of"]}]).words
+    assert [word.word for word in words[0]] == ["Ann", "of"]
+    named = ask(url, "predict", "names", [WordsInput(words=["Ann"])], aggregation_strategy="first")
+    assert (named.words, len(named.entities)) == (None, 1)
+    asked = QuestionInput(question="of", context="Ann of the")
+    [spans] = ask(url, "predict", "find", [asked], top_k=2, max_answer_len=2).answers
+    assert all("Ann of the"[span.start : span.end] == span.answer for span in spans)
+    assert len(spans) == 2
+    vectors = ask(url, "embed", "sense", ["Ann", "of the"])
+    assert [len(vector) for vector in vectors] == [32, 32]
+    assert {task.name: task.kind for task in ask(url, "tasks")}["find"] == "question_answering"

@@ -1,0 +1,56 @@
+"""The JSON of `/v1/embeddings`, as closed models in OpenAI's shape."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from serving.api.schemas import MOST_INPUTS
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class EmbeddingsRequest(_Closed):
+    """Texts, and the task that embeds them. A text that is too long is cut. `user` is not looked at."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "sentences", "input": ["a fine film"]}]})
+
+    model: str
+    input: Annotated[
+        list[str],
+        Field(min_length=1, max_length=MOST_INPUTS),
+        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+    ]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(None, description="Not offered: a vector comes as long as its task makes it.")
+    user: str | None = None
+
+
+class EmbeddedText(_Closed):
+    """The vector of the text at place `index`: numbers, or base64 of float32, little-endian."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int
+    embedding: list[float] | str
+
+
+class EmbeddingsUsage(_Closed):
+    """Tokens computed, the same number twice, and tokens that were cut off."""
+
+    prompt_tokens: int
+    total_tokens: int
+    truncated: int
+
+
+class EmbeddingsResponse(_Closed):
+    """The answer to an EmbeddingsRequest; the header X-MergeLadder-Rung names the rung that computed it."""
+
+    object: Literal["list"] = "list"
+    data: list[EmbeddedText]
+    model: str
+    usage: EmbeddingsUsage
