@@ -10,6 +10,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
+from merge_builder.describe import fold
 from merge_builder.export import export
 from merge_builder.ladder import Ladder, rung_at
 from merge_builder.verify import verify
@@ -110,6 +111,9 @@ def test_every_tensor_is_accounted_for_and_rung_0_gives_the_experts_back(
     ladder = make_ladder(name, ROWS[name])
     assert verify(ladder) == []
     merged = [tensor.name for block in ladder.manifest.blocks for tensor in block.tensors]
+    drawn = fold(ladder.manifest.blocks)
+    assert sum(part.copies * part.tensors for part in drawn) == len(merged)
+    assert len(drawn) < len(ladder.manifest.blocks)
     for task in ladder.manifest.tasks:
         export(ladder, task.name, ladder.manifest.rungs[0], tmp_path / task.name)
         exported, expert = (
