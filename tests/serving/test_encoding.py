@@ -81,3 +81,28 @@ def test_bad_inputs_are_named(tokenizer: Tokenizer, item: Text | Ids, error: typ
 
     assert told in str(caught.value)
     assert caught.value.param in ("inputs", "inputs[1]")
+
+
+KINDS = {"ant": "token_classification", "cat": "question_answering"}
+
+
+def test_kinds_that_read_the_same_tokens_share_a_row(tokenizer: Tokenizer) -> None:
+    [row] = encode(tokenizer, [Text("w1 w2")], [("ant", "bee")], LENGTHS, truncate=True, kinds=KINDS)
+    assert row.encoded.tasks == ("ant", "bee")
+    assert row.aligned.offsets == [(0, 0), (0, 2), (3, 5), (0, 0)]
+
+    [pair] = encode(tokenizer, [Text("w1", "w2 w3")], [("bee", "cat")], LENGTHS, truncate=True, kinds=KINDS)
+    assert set(pair.encoded.tasks) == {"bee", "cat"}
+    assert pair.aligned is not None
+
+
+def test_windows_of_equal_tokens_stay_apart_and_in_order(tokenizer: Tokenizer) -> None:
+    context = " ".join(["w2"] * 100)
+    rows = encode(tokenizer, [Text("w1", context)], [("cat", "bee")], LENGTHS, truncate=True, kinds=KINDS, overlap=10)
+    windows = [row for row in rows if "cat" in row.encoded.tasks]
+    starts = [row.aligned.offsets[row.aligned.sequence_ids.index(1)][0] for row in windows]
+    # 40 tokens hold [CLS] w1 [SEP], 36 of the context and [SEP]; each window begins 26 words after the one before
+    assert starts == [3 * 26 * number for number in range(4)]
+    assert [len(row.encoded.input_ids) for row in windows] == [40, 40, 40, 100 - 3 * 26 + 4]
+    [cut] = [row for row in rows if "bee" in row.encoded.tasks]
+    assert len(cut.encoded.input_ids) == LENGTHS["bee"]
