@@ -3,7 +3,8 @@
     python benchmarks/engine/images.py --base BASE --work DIR
 
 BASE is a transformers folder of a ViT-like base, such as DINOv2. Experts are the base moved at random, and images are
-random: only speed matters here. transformers gets the images stacked, and one batch for each size where sizes differ.
+random: only speed matters here. transformers gets the images stacked, a batch for each size where sizes differ. It
+is timed before the engine is loaded too, which sets the whole process's allocator to keep freed memory.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch
 import transformers
 import yaml
 from interleaved import interleaved, ratio
+from numpy.typing import NDArray
 
 from merge_builder.build import build
 from merge_builder.export import export
@@ -41,12 +43,12 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     ladder = _ladder(args)
-    last = ladder.manifest.rungs[-1]
-    engine = load_engine(ladder, rung_at(ladder.manifest, last.index))
+    last, side = ladder.manifest.rungs[-1], args.side
     if not (folder := args.work / "exported").exists():
         export(ladder, TASKS[0], last, folder)
     model = transformers.AutoModelForImageClassification.from_pretrained(folder).eval()
-    side = args.side
+    _before_the_engine(model, [Image(_pixels(number, (side, side)), (), 0) for number in range(16)], args.rounds)
+    engine = load_engine(ladder, rung_at(ladder.manifest, last.index))
     square = [_image(engine, number, TASKS[:1], (side, side)) for number in range(args.images)]
     print(f"{args.images} images of {side} x {side} pixels, {square[0].length} tokens each")
     for size in (size for size in BATCHES if size <= args.images):
@@ -59,6 +61,11 @@ def main() -> None:
     logits = _own(model, square[:16])
     mine = torch.stack([torch.from_numpy(answers[TASKS[0]]) for answers in engine.run(square[:16]).logits])
     print(f"greatest difference of a logit: {(logits - mine).abs().max():.1e}")
+
+
+def _before_the_engine(model: Any, batch: list[Image], rounds: int) -> None:
+    seconds = median(interleaved({"transformers": lambda images: _own(model, images)}, [batch], rounds)["transformers"])
+    print(f"before the engine is loaded, batch 16: transformers {1000 * seconds / len(batch):.2f} CPU-ms an image")
 
 
 def _compare(name: str, model: Any, engine: Engine, cut: Sequence[list[Image]], rounds: int) -> None:
@@ -100,8 +107,11 @@ def _own(model: Any, batch: Sequence[Image]) -> torch.Tensor:
 
 
 def _image(engine: Engine, seed: int, tasks: tuple[str, ...], size: tuple[int, int]) -> Image:
-    pixels = np.random.default_rng(seed).standard_normal((3, *size), np.float32)
-    return Image(pixels, tasks, engine.image_tokens(*size))
+    return Image(_pixels(seed, size), tasks, engine.image_tokens(*size))
+
+
+def _pixels(seed: int, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((3, *size), np.float32)
 
 
 def _batches(images: Sequence[Image], size: int) -> list[list[Image]]:
