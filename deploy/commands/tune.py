@@ -49,7 +49,7 @@ def tune(
 
     Example: [bold]mergeladder tune recipe.yaml --data validation.yaml --tuner automerge --rung 1,2 tuned/[/]
 
-    Two rows in five of each task are held out from the search. What it finds is published if it is better there.
+    Two rows in five of each task are held out from the search. What it finds is published if it is surely better there.
 
     Otherwise OUT holds the untuned ladder, and the report says so. Rungs near a tuned one share versions with it.
 

@@ -34,6 +34,7 @@ class RungReport:
     """One rung: the best candidate of the search and the untuned ladder, on held-out rows.
 
     `found` is None where the search scored nothing on all its rows. `because` says why it was published or was not.
+    `sure` is the share of resamples in which what was found is better.
     `pareto` holds candidates that no other dominates across the tasks, on the search's rows, where it was asked for.
     """
 
@@ -44,6 +45,7 @@ class RungReport:
     untuned: HeldOut
     found: HeldOut | None
     cost: Cost
+    sure: float = 0.0
     pareto: Sequence[tuple[Genes, Mapping[str, float]]] = ()
 
 
@@ -71,6 +73,12 @@ class Report:
             "experts_cost": vars(self.experts_cost),
             "fisher_passes": self.fisher_passes,
         }
+
+
+def sureness(found: Outcome, untuned: Outcome) -> float:
+    """The share of paired bootstrap resamples of the rows in which `found` is above `untuned`, in the tasks' mean."""
+    ratios = [paired_ratios(right, untuned.right[task], task) for task, right in found.right.items()]
+    return float((np.mean(ratios, axis=0) > 1).mean())
 
 
 def held_out_score(outcome: Outcome) -> HeldOut:
@@ -106,6 +114,7 @@ def _rung(own: RungReport) -> dict[str, Any]:
         "parameters": own.genes,
         "untuned": vars(own.untuned),
         "found": None if own.found is None else vars(own.found),
+        "sure": own.sure,
         "cost": vars(own.cost),
         "pareto": [{"parameters": genes, "tasks": dict(tasks)} for genes, tasks in own.pareto],
     }

@@ -73,6 +73,7 @@ def test_what_beats_the_untuned_ladder_is_published_as_a_ladder_like_any_other(r
     (own,) = report.rungs
     assert own.published
     assert own.found.mean > own.untuned.mean
+    assert own.sure >= 0.9
     ladder, untuned = open_ladder(suite / "out"), open_ladder(suite / "built")
     assert verify(ladder) == []
     assert not working_folder(suite / "out").exists()
@@ -101,6 +102,7 @@ def test_what_does_not_beat_it_leaves_the_ladder_as_it_was(run, suite) -> None:
     (own,) = report.rungs
     assert not own.published
     assert own.found.mean == own.untuned.mean
+    assert own.sure == 0
     assert open_ladder(suite / "out").manifest == open_ladder(suite / "built").manifest
     assert verify(open_ladder(suite / "out")) == []
 
