@@ -96,7 +96,9 @@ def body_of(inputs: Sequence[Input | MixedInput], options: Options, tasks: Tasks
     Raises:
         OSError: a file cannot be read.
     """
-    body = {"inputs": [_with_bytes(item) for item in inputs], "parameters": options}
+    # A lone text is no list of texts, and not to be taken for its letters: the server tells.
+    listed: object = inputs if isinstance(inputs, str) else [_with_bytes(item) for item in inputs]
+    body = {"inputs": listed, "parameters": options}
     return to_json(body if tasks is None else body | {"tasks": tasks}, bytes_mode="base64")
 
 
