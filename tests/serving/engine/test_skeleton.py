@@ -37,7 +37,7 @@ def test_units_are_the_blocks_of_each_stage(make_ladder) -> None:
 
 def test_a_family_without_an_adapter_is_named(make_ladder) -> None:
     ladder = _edited(make_ladder("layer"), '"model_type":"bert"', '"model_type":"newt"')
-    with pytest.raises(InputError, match="'newt' cannot be served; supported are albert, bert"):
+    with pytest.raises(InputError, match="'newt' cannot be served; supported are albert, beit, bert"):
         build_skeleton(ladder, "cpu")
 
 
