@@ -82,9 +82,9 @@ def routes(service: Service) -> APIRouter:
     async def predict_task(task: str, request: Request) -> Response:
         """One task's answer for each input, in order; in lines, as they come, where the client accepts NDJSON."""
         body = await read_body(request, TaskRequest)
+        request.state.inputs = len(body.inputs)
         _check_door(service, task)
         inputs, asked = inputs_of(body.inputs), body.parameters
-        request.state.inputs = len(inputs)
         if wants_lines(request):
             results = stream(service, inputs, [(task,)] * len(inputs), **_options(asked))
             return await respond_in_lines(request, service, results, lambda one: task_line(service, one, inputs, asked))

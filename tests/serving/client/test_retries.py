@@ -25,7 +25,10 @@ from serving.client import (
 )
 from serving.client.retries import Retries, retry_after
 
-TASKS = b'{"tasks": [{"name": "ant", "labels": ["no", "yes"], "max_length": 8, "since": "a newer server"}]}'
+TASKS = (
+    b'{"tasks": [{"name": "ant", "kind": "classification", "labels": ["no", "yes"], "max_length": 8, '
+    b'"since": "a newer server"}]}'
+)
 BUSY = b'{"error": {"type": "overloaded", "message": "the queue is full", "param": null, "request_id": "r-1"}}'
 DRAINING = BUSY.replace(b"overloaded", b"draining")
 NOW = {"Retry-After": "0"}
