@@ -64,7 +64,10 @@ def assemble_manifest(
         "versions": versions,
         "rungs": rung_table(described, versions, trace, sum(head.bytes for head in heads.values())),
     }
-    digest = hashlib.sha256(repr([content[key] for key in sorted(content)]).encode()).hexdigest()
+    told = [content[key] for key in sorted(content)]
+    # Told apart: without any, a ladder has the revision that it had before there were such.
+    told += [(task.name, task.preprocessing) for task in content["tasks"] if task.preprocessing is not None]
+    digest = hashlib.sha256(repr(told).encode()).hexdigest()
     return Manifest(revision=digest[:12], provenance=provenance, **content)
 
 
@@ -83,4 +86,5 @@ def _task(inputs: Inputs, index: int, heads: Mapping[str, Head]) -> Task:
         head=heads[expert.task],
         config=dict(expert.checkpoint.config),
         embedding=expert.embedding,
+        preprocessing=None if expert.preprocessing is None else dict(expert.preprocessing),
     )

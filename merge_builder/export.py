@@ -9,6 +9,7 @@ from merge_builder.checkpoints.files import write_atomic
 from merge_builder.checkpoints.new_folder import new_folder
 from merge_builder.checkpoints.sharded_writer import SHARD_BYTES, write_weights
 from merge_builder.errors import InputError
+from merge_builder.image_processors import FILES, write_processor
 from merge_builder.ladder.manifest import RungSize, Task
 from merge_builder.ladder.rungs import rung_at
 from merge_builder.ladder.store import CARD, Ladder
@@ -35,9 +36,12 @@ def export(ladder: Ladder, task: str, rung: RungSize, out: Path, *, shard_bytes:
         command = f"mergeladder export {ladder.name} --task {task} --rung '#{rung.index}' {out.name}"
         write_atomic(folder / CARD, export_card(ladder.manifest, task, rung, command).encode())
         write_atomic(folder / "config.json", (json.dumps(entry.config, indent=2) + "\n").encode())
+        own = {"config.json", *(FILES if entry.preprocessing is not None else ())}
         for name in ladder.manifest.base.files:
-            if name != "config.json":
+            if name not in own:
                 write_atomic(folder / name, (ladder.base_dir / name).read_bytes())
+        if entry.preprocessing is not None:
+            write_processor(folder, entry.preprocessing)
         if entry.embedding is not None:
             write_embedding(folder, entry.embedding, entry.max_length, entry.config)
 

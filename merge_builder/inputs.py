@@ -15,8 +15,9 @@ from merge_builder.checkpoints.dtypes import BY_COMMON_NAME
 from merge_builder.checkpoints.folder import is_adapter
 from merge_builder.checkpoints.hub import resolve
 from merge_builder.errors import InputError
+from merge_builder.image_processors import read_processor
 from merge_builder.ladder.kinds import has_labels, is_headed
-from merge_builder.ladder.manifest import Embedding
+from merge_builder.ladder.manifest import Embedding, ProcessorFile
 from merge_builder.recipe import Recipe
 from merge_builder.sentence_transformers import read_embedding, stated_length
 
@@ -43,12 +44,16 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class ExpertInput:
-    """One task's expert: its checkpoint, its tensors by block, and how it pools where its folder tells that."""
+    """One task's expert: its checkpoint, its tensors by block, and how it pools where its folder tells that.
+
+    `preprocessing` holds the files of its image processor, where they are others than those of `Inputs.preprocessing`.
+    """
 
     task: str
     checkpoint: Checkpoint
     parts: Parts
     embedding: Embedding | None = None
+    preprocessing: Mapping[ProcessorFile, dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ def open_inputs(recipe: Recipe) -> Iterator[Inputs]:
                     vocabulary.check_same(base, checkpoint)
                 experts.append(_with_embedding(ExpertInput(task, checkpoint, parts)))
         dtype = None if recipe.dtype is None else BY_COMMON_NAME[recipe.dtype]
-        yield Inputs(layout, base, base_parts, tuple(experts), dtype)
+        inputs = Inputs(layout, base, base_parts, tuple(experts), dtype)
+        yield replace(inputs, experts=_with_preprocessing(inputs))
 
 
 @contextmanager
@@ -151,6 +157,22 @@ def _with_embedding(expert: ExpertInput) -> ExpertInput:
     embedding, files = read_embedding(checkpoint.path)
     checkpoint = replace(checkpoint, described_by=(*checkpoint.described_by, *files))
     return replace(expert, checkpoint=checkpoint, embedding=embedding)
+
+
+def _with_preprocessing(inputs: Inputs) -> tuple[ExpertInput, ...]:
+    """The experts, each with its own image processor where it is not the one that all share."""
+    folders = {file.parent for file in inputs.preprocessing()}
+    shared = [read_processor(folder) for folder in folders]
+    experts = []
+    for expert in inputs.experts:
+        checkpoint = expert.checkpoint
+        with _naming(expert.task):
+            own = read_processor(checkpoint.path)
+        if own and own not in shared:
+            checkpoint = replace(checkpoint, described_by=(*checkpoint.described_by, *own))
+            expert = replace(expert, checkpoint=checkpoint, preprocessing=own)
+        experts.append(expert)
+    return tuple(experts)
 
 
 def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> None:

@@ -4,8 +4,9 @@ The oracle is transformers' own model and own image processor, over what `merge_
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -29,8 +30,21 @@ SIDE, TOKENS = 20, 1 + 5 * 5  # of an image as the model sees it: pixels; the cl
 Ask = Callable[[str, bytes], NDArray[np.float32]]
 
 
-def build_ladder(root: Path) -> Ladder:
-    """Three tasks of one random DINOv2, whose processor resizes, crops and normalises."""
+def processor(side: int = SIDE) -> BitImageProcessorPil:
+    """One that resizes, crops to `side` pixels and normalises."""
+    return BitImageProcessorPil(size={"shortest_edge": side + 4}, crop_size={"height": side, "width": side})
+
+
+def build_ladder(root: Path, own: Mapping[str, BitImageProcessorPil] = MappingProxyType({})) -> Ladder:
+    """Three tasks of one random DINOv2 that has a processor; of experts, those in `own` have one."""
+    write_checkpoints(root)
+    for task, its in own.items():
+        its.save_pretrained(root / task)
+    return build(load_recipe(root / "recipe.yaml"), root / "sights", threads=1)
+
+
+def write_checkpoints(root: Path) -> None:
+    """What `build_ladder` builds from: `recipe.yaml`, `base/`, and a folder a task."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = Dinov2Config(
@@ -38,8 +52,7 @@ def build_ladder(root: Path) -> Ladder:
     )
     base = Dinov2Model(config)
     base.save_pretrained(root / "base")
-    crop = {"height": SIDE, "width": SIDE}
-    BitImageProcessorPil(size={"shortest_edge": 24}, crop_size=crop).save_pretrained(root / "base")
+    processor().save_pretrained(root / "base")
     for task, labels in LABELS.items():
         expert = Dinov2ForImageClassification(
             Dinov2Config(**config.to_dict() | {"id2label": dict(enumerate(labels))}, num_labels=len(labels))
@@ -49,7 +62,6 @@ def build_ladder(root: Path) -> Ladder:
         expert.save_pretrained(root / task)
     tasks = "".join(f"\n  {task}: {{model: {task}}}" for task in LABELS)
     (root / "recipe.yaml").write_text(f"base: base\ntasks:{tasks}\nmethod: {{name: average}}\n")
-    return build(load_recipe(root / "recipe.yaml"), root / "sights", threads=1)
 
 
 def transformers_answers(ladder: Ladder, rung: int, root: Path) -> Ask:

@@ -9,6 +9,8 @@ SafeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")]
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 # What a stored version of a block is.
 Kind = Literal["expert", "merged", "base", "masked"]
+# What transformers saves an image processor as.
+ProcessorFile = Literal["preprocessor_config.json", "processor_config.json"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -76,7 +78,8 @@ class Task(_Closed):
     """One task: its labels, its head and the expert's own `config.json`, verbatim, for export.
 
     `prefix` is what the expert's checkpoint puts before its encoder tensors (`bert.`, or nothing). `embedding` is there
-    where the expert's folder tells it; `ladder.kinds` says of which kind a task is.
+    where the expert's folder tells it; `ladder.kinds` says of which kind a task is. `preprocessing` is there where the
+    expert's images are prepared otherwise than the base's: its files for that, by name, as they are in JSON.
     """
 
     name: TaskName
@@ -86,6 +89,7 @@ class Task(_Closed):
     head: Head
     config: dict[str, Any]
     embedding: Embedding | None = Field(default=None, exclude_if=_missing)
+    preprocessing: dict[ProcessorFile, dict[str, Any]] | None = Field(default=None, exclude_if=_missing, repr=False)
 
 
 class Base(_Closed):
