@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from merge_builder.errors import InputError
 from merge_builder.evaluation import Row
+from merge_builder.export import find_task
 from serving.encoding import ImageFile
 from serving.engine.engine import Engine
 from serving.engine.types import Image, Logits
 from serving.images.encode import ImageEncoder
-from serving.images.preprocess import load_processor
+from serving.images.processors import load_processors
 
 
 def run_images(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int) -> list[Logits]:
@@ -28,12 +29,12 @@ def run_images(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int
 
 
 def _images(engine: Engine, task: str, rows: Sequence[Row]) -> Iterator[Image]:
-    encoder = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
+    encoder = ImageEncoder(load_processors(engine.ladder, [find_task(engine.ladder, task)]), engine.image_tokens)
     for place, row in enumerate(rows):
         if row.image is None:
             raise InputError(f"task {task!r} takes images, and its row {place + 1} is a text: give it an image")
         try:
-            image = encoder.image(ImageFile(row.image.read_bytes()), (task,))
+            [image] = encoder.images(ImageFile(row.image.read_bytes()), (task,))
         except OSError as error:
             raise InputError(f"task {task!r}: an image cannot be read: {error}") from error
         except InputError as error:

@@ -1,5 +1,6 @@
 """What a batch needs beside the weights: measured, by running the largest one that the batcher forms."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ def measure_workspace(engine: "Engine", tokens: int) -> int:
 
     On CUDA those of torch's allocator; on the CPU the growth of the process's resident set.
     """
-    item = _longest(engine, engine.ladder.manifest.tasks[0].name, tokens)
+    item = _longest(engine, tokens)
     batch = [item] * max(1, tokens // item.length)
     if engine.device.startswith("cuda"):
         return _cuda_peak(engine, batch)
@@ -27,14 +28,18 @@ def measure_workspace(engine: "Engine", tokens: int) -> int:
     return max(0, _status("VmHWM") - before)
 
 
-def _longest(engine: "Engine", task: str, tokens: int) -> "Input":
+def _longest(engine: "Engine", tokens: int) -> "Input":
     from serving.engine.types import Encoded
     from serving.images.encode import ImageEncoder, grey
-    from serving.images.preprocess import load_processor
+    from serving.images.processors import load_processors
 
+    every = engine.ladder.manifest.tasks
     if engine.modality == "image":
-        encoder = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
-        return encoder.image(grey(), (task,))
+        processors = load_processors(engine.ladder, every)
+        made = ImageEncoder(processors, engine.image_tokens).images(grey(), tuple(processors))
+        largest = max(made, key=lambda image: image.length)
+        return replace(largest, tasks=largest.tasks[:1])
+    task = every[0].name
     length = min(engine.max_length(task), tokens)
     return Encoded((0,) * length, (0,) * length, (task,))
 

@@ -17,7 +17,7 @@ from serving.encoding import Ids, ImageFile, Input, Row, Text, encode
 from serving.errors import RequestError, RequestTooLarge, TooManyInputs
 from serving.images.decode import MAX_PIXELS
 from serving.images.encode import ImageEncoder, grey
-from serving.images.preprocess import load_processor
+from serving.images.processors import load_processors
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
@@ -41,7 +41,9 @@ class Reader:
         self._kinds = {task.name: kind_of(task) for task in engine.ladder.manifest.tasks}
         self._images = None
         if engine.modality == "image":
-            self._images = ImageEncoder(load_processor(engine.ladder.base_dir), engine.image_tokens)
+            self._images = ImageEncoder(
+                load_processors(engine.ladder, engine.ladder.manifest.tasks), engine.image_tokens
+            )
         threads = 1 if self._images is None else min(_MOST_DECODERS, os.cpu_count() or 1)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
 
@@ -83,8 +85,8 @@ class Reader:
         files = _files(inputs, 0)
 
         def work() -> None:
-            measures = [images.measure(place, item) for place, item in enumerate(files)]
-            self._check_tokens("the request", sum(m.tokens * len(t) for m, t in zip(measures, tasks, strict=True)))
+            measures = [images.measure(place, *pair) for place, pair in enumerate(zip(files, tasks, strict=True))]
+            self._check_tokens("the request", sum(measure.tokens for measure in measures))
             if (pixels := sum(measure.pixels for measure in measures)) > MAX_REQUEST_PIXELS:
                 raise RequestTooLarge(
                     f"the images of the request have {pixels} pixels and at most {MAX_REQUEST_PIXELS} are taken: "
@@ -138,10 +140,10 @@ class Reader:
     async def _read_images(
         self, images: ImageEncoder, files: Sequence[ImageFile], tasks: Sequence[Sequence[str]], first: int
     ) -> list[Row]:
-        def work(place: int, item: ImageFile, names: Sequence[str]) -> Row:
-            row = images.encode(place, item, names)
-            self._check([row])
-            return row
+        def work(place: int, item: ImageFile, names: Sequence[str]) -> list[Row]:
+            rows = images.encode(place, item, names)
+            self._check(rows)
+            return rows
 
         loop = asyncio.get_running_loop()
         jobs = [
@@ -149,7 +151,7 @@ class Reader:
             for place, (item, names) in enumerate(zip(files, tasks, strict=True), first)
         ]
         try:
-            return [await job for job in jobs]
+            return [row for job in jobs for row in await job]
         finally:
             for job in jobs:
                 job.cancel()  # none is decoded for nobody

@@ -1,12 +1,12 @@
 """From the image files of a request to the engine's inputs. All of this may run in many threads at once.
 
-encoder = ImageEncoder(load_processor(ladder.base_dir), engine.image_tokens)
-encoder.measure(0, ImageFile(data))                 # by its header: nothing is decoded
+encoder = ImageEncoder(load_processors(ladder, ladder.manifest.tasks), engine.image_tokens)
+encoder.measure(0, ImageFile(data), ("fashion",))   # by its header: nothing is decoded
 encoder.encode(0, ImageFile(data), ("fashion",))
 """
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,11 +18,12 @@ from serving.engine.types import Image
 from serving.errors import ImageTooLarge, RequestError, UnreadableImage
 from serving.images.decode import TooManyPixels, Unreadable, open_image, to_rgb
 from serving.images.preprocess import Processor
+from serving.images.processors import by_processor
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What an image costs: the pixels to decode, and the tokens in the engine for each task asked."""
+    """What an image costs: the pixels to decode, and the tokens in the engine, once for each task asked."""
 
     pixels: int
     tokens: int
@@ -30,38 +31,43 @@ class Measure:
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """`tokens(height, width)` counts those of a preprocessed image, or raises InputError."""
+    """`processors` are those of `serving.images.processors`; `tokens(height, width)` counts those of a preprocessed
+    image, or raises InputError."""
 
-    processor: Processor
+    processors: Mapping[str, Processor]
     tokens: Callable[[int, int], int]
 
-    def measure(self, place: int, item: ImageFile) -> Measure:
-        """What the image costs, by its header.
+    def measure(self, place: int, item: ImageFile, tasks: Sequence[str]) -> Measure:
+        """What the image costs `tasks`, by its header.
 
         Raises:
             UnreadableImage, ImageTooLarge, RequestError: it cannot be an input; `place` is its place in the request.
         """
         with _at(place):
             image = open_image(item.data)
-            return Measure(image.width * image.height, self.tokens(*self.processor.size(image.height, image.width)))
+            tokens = 0
+            for processor, names in by_processor(self.processors, tasks):
+                tokens += self.tokens(*processor.size(image.height, image.width)) * len(names)
+            return Measure(image.width * image.height, tokens)
 
-    def encode(self, place: int, item: ImageFile, tasks: Sequence[str]) -> Row:
-        """`image`, as the row of the place in the request.
+    def encode(self, place: int, item: ImageFile, tasks: Sequence[str]) -> list[Row]:
+        """`images`, as rows of the place in the request.
 
         Raises:
             UnreadableImage, ImageTooLarge, RequestError: as `measure`, and where the file turns out to be damaged.
         """
         with _at(place):
-            return Row(place, self.image(item, tasks))
+            return [Row(place, image) for image in self.images(item, tasks)]
 
-    def image(self, item: ImageFile, tasks: Sequence[str]) -> Image:
-        """The image decoded and preprocessed, for `tasks`.
+    def images(self, item: ImageFile, tasks: Sequence[str]) -> list[Image]:
+        """The image decoded once and preprocessed for `tasks`, once for all whose processors make the same pixels.
 
         Raises:
             InputError: it cannot be an input; the message begins with a verb.
         """
-        pixels = self.processor.process(to_rgb(open_image(item.data)))
-        return Image(pixels, tuple(tasks), self.tokens(*pixels.shape[1:]))
+        image = to_rgb(open_image(item.data))
+        made = [(processor.process(image), names) for processor, names in by_processor(self.processors, tasks)]
+        return [Image(pixels, names, self.tokens(*pixels.shape[1:])) for pixels, names in made]
 
 
 @contextmanager

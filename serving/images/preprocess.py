@@ -96,21 +96,23 @@ class Processor:
         return pixels
 
 
-def load_processor(base_dir: Path) -> Processor:
-    """The image processor whose configuration lies in `base_dir`.
+def load_processor(folder: Path, source: str | None = None) -> Processor:
+    """The image processor whose configuration lies in `folder`, which errors call `source` where that is given.
 
     Raises:
         InputError: there is none, or it asks for anything that is not done here; the message names that.
     """
     try:
-        config, _ = ImageProcessingMixin.get_image_processor_dict(base_dir, local_files_only=True)
+        config, _ = ImageProcessingMixin.get_image_processor_dict(folder, local_files_only=True)
         loaded = AutoImageProcessor.from_pretrained(
-            base_dir, backend="pil", local_files_only=True, trust_remote_code=False
+            folder, backend="pil", local_files_only=True, trust_remote_code=False
         )
         _check_known(config, loaded)
         return Processor(_resize(loaded), _crop(loaded), _table(loaded))
     except (OSError, ValueError, TypeError, AttributeError) as error:  # as its code meets what it did not expect
-        raise InputError(f"no image processor can be read from {base_dir}: {' '.join(str(error).split())}") from error
+        named = source or str(folder)
+        told = " ".join(str(error).split()).replace(str(folder), named)
+        raise InputError(f"no image processor can be read from {named}: {told}") from error
 
 
 def _check_known(config: Mapping[str, Any], loaded: Any) -> None:

@@ -14,7 +14,7 @@ from merge_builder.evaluation import Row
 from merge_builder.ladder import Ladder, rung_at
 from serving.engine.engine import load_engine
 
-from ..images import LABELS, build_ladder, picture, transformers_answers
+from ..images import LABELS, build_ladder, picture, processor, transformers_answers
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 
@@ -41,6 +41,14 @@ def test_logits_are_those_of_transformers(
         ask = transformers_answers(image_ladder, index, tmp_path / f"{index}")
         logits = run(image_ladder.manifest.rungs[index], "hue", [Row(image=path, label="red") for path in images])
         np.testing.assert_allclose(logits, [ask("hue", path.read_bytes()) for path in images], atol=1e-5)
+
+
+def test_each_task_is_evaluated_by_its_own_processor(images: list[Path], tmp_path: Path) -> None:
+    ladder = build_ladder(tmp_path, {"hue": processor(12)})
+    run, ask = engine_runner(ladder), transformers_answers(ladder, 0, tmp_path / "exported")
+    for task in ("hue", "size"):
+        logits = run(ladder.manifest.rungs[0], task, [Row(image=path, label="red") for path in images])
+        np.testing.assert_allclose(logits, [ask(task, path.read_bytes()) for path in images], atol=1e-5)
 
 
 def test_mergeladder_evaluate_reads_images(
