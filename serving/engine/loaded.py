@@ -12,7 +12,7 @@ from serving.engine.skeleton import Skeleton
 from serving.engine.types import Dtype, Input
 from serving.engine.weights import Held, load_versions
 
-_MOST_PLANS = 512  # some 10 kB each
+_MOST_PLANS = 512  # some 17 kB each where eight tasks are asked
 
 Plan = tuple[StagePlan, ...]
 
