@@ -3,18 +3,20 @@
 tune(recipe, data, out, settings, engine_bench)
 """
 
+import inspect
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 from transformers.utils import logging
 
+from deploy.image_rows import preprocessed
 from deploy.runner import runner_of
 from merge_builder.blocks import layout_of
 from merge_builder.evaluation import Row
@@ -26,6 +28,7 @@ from serving.engine.engine import Engine, load_engine
 
 # Up to so many labels the sum over them is taken in full.
 EXACT_LABELS = 3
+_CLASSIFIERS = {"text": AutoModelForSequenceClassification, "image": AutoModelForImageClassification}
 
 
 def engine_bench(ladder: Ladder) -> Bench:
@@ -54,7 +57,7 @@ def _curvature(engine: Engine) -> Curvature:
     ) -> Mapping[str, NDArray[np.float32]]:
         if task not in models:
             models.clear()  # one at a time in memory
-            models[task] = expert_model(engine.ladder, task)
+            models[task] = expert_model(engine.ladder, task, engine.modality)
         canonical = layout_of(find_task(engine.ladder, task).config, engine.ladder.root).canonical
         named = {canonical(name): parameter for name, parameter in models[task].named_parameters()}
         for name, parameter in named.items():
@@ -62,29 +65,39 @@ def _curvature(engine: Engine) -> Curvature:
             if name in weights:
                 parameter.data = torch.from_numpy(weights[name])
         own = {name: named[name] for name in weights}
-        found = squared_gradients(models[task], own, [_inputs(engine, task, row) for row in rows])
+        found = squared_gradients(models[task], own, _inputs(engine, models[task], task, rows))
         return {name: values.numpy() for name, values in found.items()}
 
     return curvature
 
 
-def expert_model(ladder: Ladder, task: str) -> torch.nn.Module:
+def expert_model(ladder: Ladder, task: str, modality: Literal["text", "image"]) -> torch.nn.Module:
     """The task's expert as transformers' own model, in float32, without dropout."""
     logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
         export(ladder, task, ladder.manifest.rungs[0], Path(folder) / "expert")
-        model: torch.nn.Module = AutoModelForSequenceClassification.from_pretrained(Path(folder) / "expert")
+        model: torch.nn.Module = _CLASSIFIERS[modality].from_pretrained(Path(folder) / "expert")
     return model.float().eval()
 
 
-def _inputs(engine: Engine, task: str, row: Row) -> dict[str, Tensor]:
+def _inputs(engine: Engine, model: torch.nn.Module, task: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    if engine.modality == "text":
+        return [_text(engine, task, row) for row in rows]
+    known = inspect.signature(model.forward).parameters
+    any_size = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in known else {}
+    return [
+        {"pixel_values": torch.from_numpy(image.pixels)[None]} | any_size for image in preprocessed(engine, task, rows)
+    ]
+
+
+def _text(engine: Engine, task: str, row: Row) -> dict[str, Tensor]:
     tokens = engine.tokenizer.encode([row.text], [row.text_pair], max_length=engine.max_length(task), truncate=True)[0]
     inputs = {"input_ids": torch.tensor([tokens.input_ids])}
     return inputs | ({"token_type_ids": torch.tensor([tokens.token_type_ids])} if any(tokens.token_type_ids) else {})
 
 
 def squared_gradients(
-    model: torch.nn.Module, weights: Mapping[str, Tensor], inputs: Sequence[Mapping[str, Tensor]]
+    model: torch.nn.Module, weights: Mapping[str, Tensor], inputs: Sequence[Mapping[str, Any]]
 ) -> dict[str, Tensor]:
     """The diagonal Fisher information: the mean over the inputs of sum_c p(c|x) (d log p(c|x) / d w)^2, fp32.
 
@@ -102,7 +115,12 @@ def squared_gradients(
             signs = np.random.default_rng(place).choice([-1.0, 1.0], len(logs))
             goals = [(torch.from_numpy(signs).float() * roots * logs).sum()]
         for number, goal in enumerate(goals):
-            found = torch.autograd.grad(goal, list(weights.values()), retain_graph=number < len(goals) - 1)
+            found = torch.autograd.grad(
+                goal,
+                list(weights.values()),
+                retain_graph=number < len(goals) - 1,
+                materialize_grads=True,  # 0 of what an input does not pass through, such as a mask token
+            )
             for values, gradient in zip(total.values(), found, strict=True):
                 values.addcmul_(gradient, gradient)
     return {name: values / len(inputs) for name, values in total.items()}

@@ -20,7 +20,7 @@ def run_images(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int
     """
     answers: list[Logits] = []
     batch: list[Image] = []
-    for image in _images(engine, task, rows):
+    for image in preprocessed(engine, task, rows):
         if batch and sum(item.length for item in batch) + image.length > batch_tokens:
             answers += [answer[task] for answer in engine.run(batch).logits]
             batch = []
@@ -28,7 +28,8 @@ def run_images(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int
     return answers + [answer[task] for answer in engine.run(batch).logits]
 
 
-def _images(engine: Engine, task: str, rows: Sequence[Row]) -> Iterator[Image]:
+def preprocessed(engine: Engine, task: str, rows: Sequence[Row]) -> Iterator[Image]:
+    """Each row's image as the task's own processor makes it; raises as `run_images`."""
     encoder = ImageEncoder(load_processors(engine.ladder, [find_task(engine.ladder, task)]), engine.image_tokens)
     for place, row in enumerate(rows):
         if row.image is None:

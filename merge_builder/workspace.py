@@ -27,7 +27,8 @@ def claim(out: Path, inputs: str) -> Ladder | None:
     """Make `out` the workspace of a build whose inputs have the fingerprint `inputs`; its ladder, if it is done.
 
     Raises:
-        InputError: the folder holds something else: a ladder, files of others, or a build of other inputs.
+        InputError: the folder holds something else: a ladder that was tuned or is of other inputs, files of others, or
+            a build of other inputs.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -35,6 +36,8 @@ def claim(out: Path, inputs: str) -> Ladder | None:
             ladder = open_ladder(out)
             if fingerprint(ladder.manifest.provenance.model_dump(mode="json")) != inputs:
                 raise InputError(f"{out} already holds a ladder of other inputs: remove it or choose another folder")
+            if ladder.manifest.tuned:
+                raise InputError(f"{out} holds a ladder of these inputs that was tuned since: choose another folder")
             (out / STATE).unlink(missing_ok=True)
             return ladder
         if (out / STATE).exists():

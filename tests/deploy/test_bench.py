@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 from torch.func import functional_call, grad, vmap
+from transformers import AutoImageProcessor, Dinov2ForImageClassification
 
 from deploy.bench import engine_bench, expert_model, squared_gradients
 from deploy.runner import engine_runner
@@ -12,6 +14,8 @@ from merge_builder.build import build
 from merge_builder.evaluation import Row
 from merge_builder.ladder import rung_at
 from merge_builder.recipe import load_recipe, parse_recipe
+
+from ..images import build_ladder, picture, processor
 
 ROWS = [Row(text=f"w{i} w{2 * i} w{3 * i}", label="x") for i in range(6)]
 
@@ -65,7 +69,7 @@ def _zeros(ladder, version):
 
 @pytest.mark.parametrize("task", ["mood", "topic"])
 def test_squared_gradients_are_those_of_vmap(ladder, task) -> None:
-    model = expert_model(ladder, task)
+    model = expert_model(ladder, task, "text")
     name = "bert.encoder.layer.1.output.dense.weight"
     parameters = dict(model.named_parameters())
     inputs = torch.tensor([[2, 5 + i, 9, 3] for i in range(4)])
@@ -85,7 +89,7 @@ def test_squared_gradients_are_those_of_vmap(ladder, task) -> None:
 
 
 def test_random_signs_estimate_the_sum_over_many_labels(ladder, monkeypatch) -> None:
-    model = expert_model(ladder, "intent")
+    model = expert_model(ladder, "intent", "text")
     with torch.no_grad():
         model.classifier.weight.mul_(0.1)  # no label is all but certain, so few draws tell enough
     weight = {"classifier.weight": model.classifier.weight}
@@ -99,7 +103,7 @@ def test_random_signs_estimate_the_sum_over_many_labels(ladder, monkeypatch) -> 
 
 def test_curvature_is_at_the_weights_given_and_leaves_the_expert_alone_elsewhere(ladder) -> None:
     bench, name = engine_bench(ladder), "encoder.layer.1.output.dense.weight"
-    model = expert_model(ladder, "mood")
+    model = expert_model(ladder, "mood", "text")
     own = dict(model.named_parameters())[f"bert.{name}"]
     at_expert = bench.curvature("mood", {name: own.detach().numpy()}, ROWS)
     tokens = [[2, *(5 + int(word[1:]) for word in row.text.split()), 3] for row in ROWS]
@@ -110,3 +114,26 @@ def test_curvature_is_at_the_weights_given_and_leaves_the_expert_alone_elsewhere
     assert not np.allclose(elsewhere[name], at_expert[name], rtol=0.01)
     again = bench.curvature("mood", {name: own.detach().numpy()}, ROWS)
     np.testing.assert_array_equal(again[name], at_expert[name])
+
+
+def test_curvature_of_an_image_task_is_that_of_transformers(tmp_path) -> None:
+    """Its positions, brought to the image's size, have gradients too; nothing passes through the mask token."""
+    ladder = build_ladder(tmp_path, {"hue": processor(12)})
+    for number in range(3):
+        (tmp_path / f"{number}.png").write_bytes(picture(number, "PNG", size=(40, 30)))
+    rows = [Row(image=tmp_path / f"{number}.png", label="x") for number in range(3)]
+    model = Dinov2ForImageClassification.from_pretrained(tmp_path / "hue").eval()
+    shrink = AutoImageProcessor.from_pretrained(tmp_path / "hue", backend="pil")
+    names = ["embeddings.position_embeddings", "encoder.layer.1.mlp.fc1.weight", "embeddings.mask_token"]
+    weights = {name: dict(model.named_parameters())[f"dinov2.{name}"] for name in names}
+    expected = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    for row in rows:
+        logs = torch.log_softmax(model(**shrink(Image.open(row.image), return_tensors="pt")).logits[0], dim=0)
+        for log in logs:
+            for name in names[:2]:
+                (found,) = torch.autograd.grad(log, weights[name], retain_graph=True)
+                expected[name] += log.exp().detach() * found**2 / len(rows)
+    found = engine_bench(ladder).curvature("hue", {n: w.detach().numpy() for n, w in weights.items()}, rows)
+    assert expected[names[0]].abs().max() > 0
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values.numpy(), rtol=1e-3, atol=1e-9)

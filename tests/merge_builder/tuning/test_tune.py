@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from merge_builder.build import build
 from merge_builder.errors import InputError
 from merge_builder.evaluation import load_data
 from merge_builder.ladder import Ladder, open_ladder, rung_at
@@ -87,6 +88,8 @@ def test_what_beats_the_untuned_ladder_is_published_as_a_ladder_like_any_other(r
     told = f"| 1.00x | #{last} | {settings.tuner} | {100 * own.untuned.mean:.1f} | {100 * own.found.mean:.1f} |"
     assert told in (suite / "out" / "README.md").read_text()
     assert "## Tuned" not in (suite / "built" / "README.md").read_text()
+    with pytest.raises(InputError, match="tuned since"):
+        build(load_recipe(suite / "recipe.yaml"), suite / "out")
     changed = {(v.block, v.tasks) for v in rung_at(ladder.manifest, last).stored()}
     before = {(v.block, v.tasks): v for v in untuned.manifest.versions}
     for version in ladder.manifest.versions:
