@@ -5,10 +5,9 @@ from dataclasses import asdict
 
 from merge_builder.ladder import kind_of
 from merge_builder.ladder.manifest import Task
-from serving.api.schemas import (
+from serving.api.schemas.answers import (
     InputAnswer,
     Model,
-    Parameters,
     Prediction,
     TaskAnswer,
     TaskLine,
@@ -16,6 +15,7 @@ from serving.api.schemas import (
     TimingsMs,
     Usage,
 )
+from serving.api.schemas.requests import Parameters
 from serving.api.token_answers import token_answer
 from serving.encoding import Input
 from serving.engine.types import Logits

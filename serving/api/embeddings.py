@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from merge_builder.ladder import kind_of
 from serving.api.bodies import body_of, read_body
-from serving.api.embeddings_schemas import EmbeddedText, EmbeddingsRequest, EmbeddingsResponse, EmbeddingsUsage
 from serving.api.errors import InvalidRequest
 from serving.api.headers import answer_headers
-from serving.api.schemas import ErrorBody
+from serving.api.schemas.embeddings import EmbeddedText, EmbeddingsRequest, EmbeddingsResponse, EmbeddingsUsage
+from serving.api.schemas.errors import ErrorBody
 from serving.encoding import Text
 from serving.service import Service
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from serving.api.protocol import ProtocolError
-from serving.api.schemas import ErrorBody, ErrorDetail
+from serving.api.schemas.errors import ErrorBody, ErrorDetail
 from serving.errors import (
     ChangeUnderWay,
     DeadlineExceeded,

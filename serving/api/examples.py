@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serving.api.embeddings_schemas import EmbeddingsResponse
 from serving.api.protocol import (
     Health,
     InferRequest,
@@ -16,19 +15,11 @@ from serving.api.protocol import (
     ProtocolError,
     ServerMetadata,
 )
-from serving.api.schemas import (
-    ErrorBody,
-    LadderInfo,
-    LastLine,
-    MixedResponse,
-    TaskLine,
-    TaskList,
-    TaskRequest,
-    TaskResponse,
-    TasksLine,
-    TasksRequest,
-    TasksResponse,
-)
+from serving.api.schemas.answers import LastLine, MixedResponse, TaskLine, TaskResponse, TasksLine, TasksResponse
+from serving.api.schemas.embeddings import EmbeddingsResponse
+from serving.api.schemas.errors import ErrorBody
+from serving.api.schemas.ladder import LadderInfo, TaskList
+from serving.api.schemas.requests import TaskRequest, TasksRequest
 
 _RANKED = [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]
 _LOGITS = [-1.95, 1.94]

@@ -2,13 +2,7 @@
 
 from collections.abc import Sequence
 
-from serving.api.schemas import (
-    ImageInput,
-    QuestionInput,
-    TasksInput,
-    TextInput,
-    WordsInput,
-)
+from serving.api.schemas.inputs import ImageInput, QuestionInput, TasksInput, TextInput, WordsInput
 from serving.encoding import ImageFile, Text
 
 AnyInput = TextInput | TasksInput | ImageInput | WordsInput | QuestionInput

@@ -17,7 +17,7 @@ from serving.api.answers import model_of, timings_of
 from serving.api.errors import error_response
 from serving.api.lifetime import too_late
 from serving.api.request_log import CLIENT_CLOSED
-from serving.api.schemas import LastLine, Usage
+from serving.api.schemas.answers import LastLine, Usage
 from serving.result import Result
 from serving.service import Service
 

@@ -8,17 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from serving.api.bodies import body_of, read_body
-from serving.api.schemas import ErrorBody
+from serving.api.schemas.closed import Closed
+from serving.api.schemas.errors import ErrorBody
 from serving.fleet import Asked, BudgetSource, Fleet
 
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 401, 404, 409, 422, 507)}
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ChangeInfo(_Closed):
+class ChangeInfo(Closed):
     """A change of rung: `reached` is the rung that answers since its last step."""
 
     operation: str
@@ -31,7 +28,7 @@ class ChangeInfo(_Closed):
     error: str | None
 
 
-class NodeInfo(_Closed):
+class NodeInfo(Closed):
     """A replica and what it serves; without a rung it is out, and `reason` says why."""
 
     id: str
@@ -53,13 +50,13 @@ class NodeInfo(_Closed):
     change: ChangeInfo | None = Field(description="The last change of its rung.")
 
 
-class NodeList(_Closed):
+class NodeList(Closed):
     """Every replica."""
 
     nodes: list[NodeInfo]
 
 
-class BudgetRequest(_Closed):
+class BudgetRequest(Closed):
     """A budget, or a rung by name, for one replica, one node, one group of nodes, or all."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"budget": "300MiB", "node": "all"}]})
@@ -75,7 +72,7 @@ class BudgetRequest(_Closed):
         return self
 
 
-class OperationInfo(_Closed):
+class OperationInfo(Closed):
     """A change that has begun at one replica."""
 
     node: str

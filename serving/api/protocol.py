@@ -8,11 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
+from serving.api.schemas.closed import Closed
+
 Output = Literal["logits", "probabilities", "label", "offsets", "answer", "score", "start", "end", "embedding"]
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Open(BaseModel):
@@ -25,7 +23,7 @@ class TensorParameters(_Open):
     binary_data_size: NonNegativeInt | None = None
 
 
-class InputTensor(_Closed):
+class InputTensor(Closed):
     """An input: `text` and `text_pair` (BYTES), `input_ids` and `attention_mask` (INT64), or `image` (BYTES)."""
 
     name: str = Field(max_length=64)
@@ -42,7 +40,7 @@ class OutputParameters(_Open):
     classification: Literal[0] = 0
 
 
-class RequestedOutput(_Closed):
+class RequestedOutput(Closed):
     """An output that the response is to hold."""
 
     name: Output
@@ -60,7 +58,7 @@ class InferParameters(_Open):
     min_score: float | None = Field(None, gt=0, le=1)
 
 
-class InferRequest(_Closed):
+class InferRequest(Closed):
     """A request; without `outputs` the response holds them all."""
 
     model_config = ConfigDict(
@@ -74,10 +72,10 @@ class InferRequest(_Closed):
     id: str | None = None
     parameters: InferParameters = InferParameters()
     inputs: list[InputTensor] = Field(min_length=1)
-    outputs: list[RequestedOutput] = []
+    outputs: list[RequestedOutput] = Field(default=[])
 
 
-class OutputTensor(_Closed):
+class OutputTensor(Closed):
     """An output; `data` is left out where it lies after the JSON."""
 
     name: str
@@ -87,7 +85,7 @@ class OutputTensor(_Closed):
     data: list[Any] | None = None
 
 
-class InferResponse(_Closed):
+class InferResponse(Closed):
     """A response; `parameters` tell the rung that computed it."""
 
     model_name: str
@@ -97,7 +95,7 @@ class InferResponse(_Closed):
     outputs: list[OutputTensor]
 
 
-class TensorMetadata(_Closed):
+class TensorMetadata(Closed):
     """A tensor's type; -1 is any length."""
 
     name: str
@@ -105,7 +103,7 @@ class TensorMetadata(_Closed):
     shape: list[int]
 
 
-class ModelMetadata(_Closed):
+class ModelMetadata(Closed):
     """A task, as the protocol describes a model; `parameters` tell the kind of its answers."""
 
     name: str
@@ -113,10 +111,10 @@ class ModelMetadata(_Closed):
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] = Field(default={})
 
 
-class ServerMetadata(_Closed):
+class ServerMetadata(Closed):
     """This server."""
 
     name: str
@@ -124,21 +122,21 @@ class ServerMetadata(_Closed):
     extensions: list[str]
 
 
-class Health(_Closed):
+class Health(Closed):
     """Whether the process answers, and whether it has done a first inference and is not shutting down."""
 
     live: bool
     ready: bool
 
 
-class ModelReady(_Closed):
+class ModelReady(Closed):
     """Whether a task can be asked."""
 
     name: str
     ready: bool
 
 
-class ModelIndex(_Closed):
+class ModelIndex(Closed):
     """A row of the model repository's index."""
 
     name: str
@@ -147,13 +145,13 @@ class ModelIndex(_Closed):
     reason: str
 
 
-class ModelList(_Closed):
+class ModelList(Closed):
     """Every task; an extension of ours."""
 
     models: list[str]
 
 
-class ProtocolError(_Closed):
+class ProtocolError(Closed):
     """The body of every error under /v2."""
 
     error: str

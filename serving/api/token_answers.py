@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from merge_builder.ladder import kind_of
 from merge_builder.ladder.manifest import Task
-from serving.api.schemas import Entity, InputAnswer, Parameters, SpanAnswer, TokenEntity, Word
+from serving.api.schemas.answers import Entity, InputAnswer, SpanAnswer, TokenEntity, Word
+from serving.api.schemas.requests import Parameters
 from serving.encoding import Input, Text
 from serving.engine.tokenize import Tokenizer
 from serving.result import Window

@@ -24,24 +24,10 @@ from serving.api.errors import InvalidRequest, NoRouter
 from serving.api.headers import answer_headers
 from serving.api.inputs import inputs_of
 from serving.api.lines import respond_in_lines, wants_lines
-from serving.api.schemas import (
-    ErrorBody,
-    LadderInfo,
-    LastLine,
-    MixedResponse,
-    Parameters,
-    RungInfo,
-    TaskForm,
-    TaskInfo,
-    TaskLine,
-    TaskList,
-    TaskRequest,
-    TaskResponse,
-    TasksForm,
-    TasksLine,
-    TasksRequest,
-    TasksResponse,
-)
+from serving.api.schemas.answers import LastLine, MixedResponse, TaskLine, TaskResponse, TasksLine, TasksResponse
+from serving.api.schemas.errors import ErrorBody
+from serving.api.schemas.ladder import LadderInfo, RungInfo, TaskInfo, TaskList
+from serving.api.schemas.requests import Parameters, TaskForm, TaskRequest, TasksForm, TasksRequest
 from serving.result import Result
 from serving.service import Service
 from serving.streaming import stream

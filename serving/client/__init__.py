@@ -12,22 +12,9 @@ async with AsyncClient("http://127.0.0.1:8000") as client:
 Imports neither torch, transformers, Ray nor a web framework.
 """
 
-from serving.api.schemas import (
-    ImageInput,
-    InputAnswer,
-    LadderInfo,
-    MixedResponse,
-    QuestionInput,
-    TaskAnswer,
-    TaskInfo,
-    TaskResponse,
-    TasksImageInput,
-    TasksInput,
-    TasksLine,
-    TasksResponse,
-    TextInput,
-    WordsInput,
-)
+from serving.api.schemas.answers import InputAnswer, MixedResponse, TaskAnswer, TaskResponse, TasksLine, TasksResponse
+from serving.api.schemas.inputs import ImageInput, QuestionInput, TasksImageInput, TasksInput, TextInput, WordsInput
+from serving.api.schemas.ladder import LadderInfo, TaskInfo
 from serving.client.clients import AsyncClient, Client
 from serving.client.errors import (
     BodyTooLarge,

@@ -10,24 +10,20 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
-from serving.api.embeddings_schemas import EmbeddingsResponse
-from serving.api.schemas import (
-    ErrorBody,
+from serving.api.schemas.answers import MixedResponse, TaskResponse, TasksResponse
+from serving.api.schemas.embeddings import EmbeddingsResponse
+from serving.api.schemas.errors import ErrorBody
+from serving.api.schemas.inputs import (
     ImageInput,
-    LadderInfo,
-    MixedResponse,
     QuestionInput,
-    TaskInfo,
-    TaskList,
-    TaskResponse,
     TasksImageInput,
     TasksInput,
     TasksQuestionInput,
-    TasksResponse,
     TasksWordsInput,
     TextInput,
     WordsInput,
 )
+from serving.api.schemas.ladder import LadderInfo, TaskInfo, TaskList
 from serving.client.errors import ConnectionFailed, DeadlineExceeded, MergeLadderApiError, UnexpectedAnswer, api_error
 from serving.client.retries import Reply
 from serving.strategy import Strategy
@@ -47,7 +43,7 @@ _LONGEST_MESSAGE = 200
 
 
 class Options(TypedDict, total=False):
-    """What a prediction may ask for; `serving.api.schemas.Parameters` tells what each means."""
+    """What a prediction may ask for; `serving.api.schemas.requests.Parameters` tells what each means."""
 
     top_k: int | None
     truncate: bool

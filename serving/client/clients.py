@@ -7,8 +7,9 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from serving.api.embeddings_schemas import EmbeddingsResponse
-from serving.api.schemas import LadderInfo, MixedResponse, TaskInfo, TaskResponse, TasksLine, TasksResponse
+from serving.api.schemas.answers import MixedResponse, TaskResponse, TasksLine, TasksResponse
+from serving.api.schemas.embeddings import EmbeddingsResponse
+from serving.api.schemas.ladder import LadderInfo, TaskInfo
 from serving.client import calls
 from serving.client.calls import Call, Input, MixedInput, Options, Tasks, failure, read_answer
 from serving.client.errors import MergeLadderApiError

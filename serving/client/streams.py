@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from serving.api.schemas import ErrorBody, LastLine, TasksLine
+from serving.api.schemas.answers import LastLine, TasksLine
+from serving.api.schemas.errors import ErrorBody
 from serving.client.calls import Call, Input, MixedInput, Options, Tasks, body_of, unexpected
 from serving.client.errors import api_error
 

@@ -2,20 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from serving.api.schemas import MOST_INPUTS
-
-
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from serving.api.schemas.closed import Closed
+from serving.api.schemas.requests import MOST_INPUTS
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class EmbeddingsRequest(_Closed):
+class EmbeddingsRequest(Closed):
     """Texts, and the task that embeds them. A text that is too long is cut. `user` is not looked at."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "sentences", "input": ["a fine film"]}]})
@@ -31,7 +28,7 @@ class EmbeddingsRequest(_Closed):
     user: str | None = None
 
 
-class EmbeddedText(_Closed):
+class EmbeddedText(Closed):
     """The vector of the text at place `index`: numbers, or base64 of float32, little-endian."""
 
     object: Literal["embedding"] = "embedding"
@@ -39,7 +36,7 @@ class EmbeddedText(_Closed):
     embedding: list[float] | str
 
 
-class EmbeddingsUsage(_Closed):
+class EmbeddingsUsage(Closed):
     """Tokens computed, the same number twice, and tokens that were cut off."""
 
     prompt_tokens: int
@@ -47,7 +44,7 @@ class EmbeddingsUsage(_Closed):
     truncated: int
 
 
-class EmbeddingsResponse(_Closed):
+class EmbeddingsResponse(Closed):
     """The answer to an EmbeddingsRequest; the header X-MergeLadder-Rung names the rung that computed it."""
 
     object: Literal["list"] = "list"
