@@ -26,11 +26,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=250, help="of each task, the first ones")
     args = parser.parse_args()
     tasks = args.tasks or sorted(path.stem for path in args.data.glob("*.npz"))
-    files = {task: _write(args.data / f"{task}.npz", args.out, args.split, args.rows) for task in tasks}
+    files = {task: write_images(args.data / f"{task}.npz", args.out, args.split, args.rows) for task in tasks}
     (args.out / f"{args.split}.yaml").write_text(yaml.safe_dump({"tasks": files}))
 
 
-def _write(source: Path, out: Path, split: str, rows: int) -> str:
+def write_images(source: Path, out: Path, split: str, rows: int | None) -> str:
+    """The name, in `out`, of the file of the first `rows` (all, if not given) of a split's rows."""
     folder = Path(source.stem) / split
     (out / folder).mkdir(parents=True, exist_ok=True)
     with np.load(source) as arrays:

@@ -1,10 +1,13 @@
 """What tuning with labelled rows gives, at some rungs of one ladder; finished lines are skipped.
 
     python benchmarks/suite/tuned.py --experts EXPERTS --data DATA --work FOLDER --out tuned.jsonl
+    python benchmarks/suite/tuned.py --base BASE --experts IMAGE_EXPERTS --data NPZ --work FOLDER --out images.jsonl
 
-Every method merges the same groups: those of the product's own recipe. Searches see the validation rows that
-`mergeladder tune` would give them; `held_out` decides whether a result is published; `test` is reported once.
-A line of the output is one method at one rung, with what its search cost.
+DATA holds `<task>/<split>.jsonl`, or `<task>.npz` of images (see vision_experts.py), which the engine prepares as each
+expert's own image processor says. Every method merges the same groups: those of the product's own recipe. Searches see
+the validation rows that `mergeladder tune` would give them; `held_out` decides whether a result is published; `test` is
+reported once. A line of the output is one method at one rung, with what its search cost. The ensemble is of all experts
+for every task, at the size of all of them.
 """
 
 import argparse
@@ -17,15 +20,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
+from ensemble import ensemble
+from suite_inputs import suite_ladder, suite_rows
 
 from deploy.bench import engine_bench
-from deploy.demo.base import base_model
-from merge_builder.build import build
 from merge_builder.evaluation import load_data
-from merge_builder.ladder import Ladder, RungSize, select
-from merge_builder.progress import silent
-from merge_builder.recipe import load_recipe
+from merge_builder.ladder import RungSize, select
 from merge_builder.tuning.candidate import UNTUNED, Candidate
 from merge_builder.tuning.df_merge import df_candidate
 from merge_builder.tuning.fisher import ROWS, FisherCache
@@ -34,7 +34,7 @@ from merge_builder.tuning.journal import open_journal
 from merge_builder.tuning.material import open_material
 from merge_builder.tuning.plain import PlainMethods
 from merge_builder.tuning.report import held_out_score
-from merge_builder.tuning.scorer import Scorer
+from merge_builder.tuning.scorer import Outcome, Scorer
 from merge_builder.tuning.search import Tools, search
 from merge_builder.tuning.settings import Settings, TunerName
 from merge_builder.tuning.split import Rows, Split, split_rows
@@ -42,6 +42,7 @@ from merge_builder.tuning.trials import Trials
 
 SCALES = (1.0, 1.5, 2.0, 2.5)
 METHODS = ("untuned", "average", "task arithmetic, grid", "TIES, grid", "Fisher, static", "DF-Merge", "LFS")
+ENSEMBLE = "ensemble"
 
 
 class Suite:
@@ -49,11 +50,12 @@ class Suite:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.ladder, recipe = _ladder(args)
-        split = split_rows(load_data(_data(args, "validation", None), self.ladder), args.seed)
-        test = load_data(_data(args, "test", args.test_rows), self.ladder)
+        self.ladder, recipe = suite_ladder(args.experts, args.base, args.work)
+        validation = load_data(suite_rows(args.experts, args.data, args.work / "validation"), self.ladder)
+        split = split_rows(validation, args.seed)
+        test = load_data(suite_rows(args.experts, args.data, args.work / "test", args.test_rows), self.ladder)
         reported = Split({}, {task: Rows(own.rows, np.array(own.labels)) for task, own in test.items()})
-        bench = engine_bench(self.ladder)
+        self.bench = bench = engine_bench(self.ladder)
         self.material = args.stack.enter_context(open_material(recipe, self.ladder))
         self.scorer = Scorer(bench, self.material, split, open_journal(args.work / "search.jsonl", str(args.seed)))
         self.test = Scorer(bench, self.material, reported, open_journal(args.work / "test.jsonl", str(args.test_rows)))
@@ -115,6 +117,18 @@ class Suite:
             "test": vars(test),
         }
 
+    def measure_ensemble(self, rung: RungSize) -> dict[str, Any]:
+        """The line of the predictions' mean over all experts, where every task has its own: at the first rung."""
+        begin, right = time.process_time(), {}
+        experts = self.test.score(rung, UNTUNED, part="held-out").right
+        for task, own in self.test.split.held_out.items():
+            right[task] = ensemble(self.bench, self.ladder, task, own.rows).argmax(axis=1) == own.labels
+        shares = {task: float(own.sum() / experts[task].sum()) for task, own in right.items()}
+        test = held_out_score(Outcome(right, experts, shares))
+        spent = {"scored": 0, "fisher_passes": 0, "cpu_minutes": (time.process_time() - begin) / 60}
+        line = {"method": ENSEMBLE, "rung": rung.index, "ratio": rung.ratio, "parameters": {}, "held_out": None}
+        return line | spent | {"test": vars(test)}
+
 
 def main() -> None:
     args = _arguments()
@@ -124,10 +138,13 @@ def main() -> None:
         done = {(line["method"], line["rung"]) for line in map(json.loads, args.out.read_text().splitlines())}
     with ExitStack() as args.stack:
         suite = Suite(args)
+        experts = suite.ladder.manifest.rungs[0]
+        if ENSEMBLE in args.methods and (ENSEMBLE, experts.index) not in done:
+            _keep(args.out, lambda: suite.measure_ensemble(experts))
         for size in args.sizes:
             rung = select(suite.ladder.manifest, size)
             for method in args.methods:
-                if (method, rung.index) not in done:
+                if method != ENSEMBLE and (method, rung.index) not in done:
                     _keep(args.out, lambda m=method, r=rung: suite.measure(m, r))
 
 
@@ -145,39 +162,18 @@ def _keep(out: Path, measure: Callable[[], dict[str, Any]]) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--experts", type=Path, required=True, help="folder of one expert a task")
-    parser.add_argument("--data", type=Path, required=True, help="folder of <task>/<split>.jsonl")
+    parser.add_argument("--data", type=Path, required=True, help="folder of <task>/<split>.jsonl, or <task>.npz")
+    parser.add_argument("--base", type=Path, help="transformers folder of the base (the demo's base if not given)")
     parser.add_argument("--work", type=Path, required=True, help="folder for the ladder and what is computed")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--sizes", nargs="+", default=["1", "2", "1.5"])
-    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--methods", nargs="+", default=(ENSEMBLE, *METHODS))
     parser.add_argument("--rows", type=int, default=96, help="of each task, for a candidate in the search")
     parser.add_argument("--test-rows", type=int, default=200, help="of each task, the first ones")
     parser.add_argument("--fisher-rows", type=int, default=ROWS, help="of each task, for Fisher values")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
-
-
-def _ladder(args: argparse.Namespace) -> tuple[Ladder, Any]:
-    args.work.mkdir(parents=True, exist_ok=True)
-    tasks = sorted(path.parent.name for path in args.experts.glob("*/config.json"))
-    experts = {task: {"model": str((args.experts / task).resolve())} for task in tasks}
-    recipe = args.work / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump({"base": str(base_model(silent).resolve()), "tasks": experts}))
-    loaded = load_recipe(recipe)
-    return build(loaded, args.work / "untuned", threads=1), loaded
-
-
-def _data(args: argparse.Namespace, split: str, rows: int | None) -> Path:
-    folder = args.work / split
-    folder.mkdir(exist_ok=True)
-    tasks = sorted(path.parent.name for path in args.experts.glob("*/config.json"))
-    for task in tasks:
-        lines = (args.data / task / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        (folder / f"{task}.jsonl").write_text("\n".join(lines[:rows]), encoding="utf-8")
-    path = folder / "data.yaml"
-    path.write_text(yaml.safe_dump({"tasks": {task: f"{task}.jsonl" for task in tasks}}))
-    return path
 
 
 if __name__ == "__main__":
