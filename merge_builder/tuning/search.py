@@ -8,9 +8,10 @@ from merge_builder.tuning.candidate import Candidate, Genes
 from merge_builder.tuning.df_merge import search_df_merge
 from merge_builder.tuning.fisher import FisherCache
 from merge_builder.tuning.fusion import bucket
-from merge_builder.tuning.fusion_search import expected, search_fusion
+from merge_builder.tuning.fusion_search import SEEDS, search_fusion
 from merge_builder.tuning.material import Material
 from merge_builder.tuning.plain import PlainMethods
+from merge_builder.tuning.rounds import expected
 from merge_builder.tuning.scorer import Outcome
 from merge_builder.tuning.settings import Settings
 
@@ -69,4 +70,4 @@ def expected_scores(settings: Settings) -> int:
     """About how many scores a rung takes, for the time left."""
     if settings.tuner == "df-merge":
         return settings.trials + 1
-    return expected((least_rows(settings), settings.rows), settings.trials)
+    return expected((least_rows(settings), settings.rows), settings.trials, len(SEEDS))

@@ -22,10 +22,11 @@ from merge_builder.tuning.bench import Bench
 from merge_builder.tuning.candidate import UNTUNED, Candidate, beside
 from merge_builder.tuning.fisher import ROWS, FisherCache
 from merge_builder.tuning.journal import Cost, open_journal
+from merge_builder.tuning.judge import judge
 from merge_builder.tuning.material import Place, open_material
 from merge_builder.tuning.plain import PlainMethods
 from merge_builder.tuning.publish import publish
-from merge_builder.tuning.report import Report, RungReport, held_out_score, sureness, tuned_entry
+from merge_builder.tuning.report import Report, RungReport, tuned_entry
 from merge_builder.tuning.scorer import OutOfTime, Scorer
 from merge_builder.tuning.search import Tools, expected_scores, search
 from merge_builder.tuning.settings import Settings
@@ -33,7 +34,6 @@ from merge_builder.tuning.split import Split, split_rows
 from merge_builder.tuning.trials import OnTrial, Trials
 from merge_builder.workspace import fingerprint
 
-SURE = 0.9  # the share of resamples of the held-out rows in which a result has to be better
 # The versions that are made anew, each by the candidate that its rung has settled on.
 Settled = dict[Place, Candidate]
 
@@ -64,9 +64,9 @@ def tune(
     """Search at every rung of `settings`, the largest first, and write the ladder `out`.
 
     A version that one rung has settled stays so at the next, whose search begins with what the last one found. A rung's
-    result is published if its mean on the held-out rows is above the untuned ladder's at that rung, in `SURE` of paired
-    resamples too; else its own versions stay untuned. All that is known is kept in `working_folder(out)` until `out` is
-    there: a search that was stopped goes on when called again with the same inputs.
+    result is published if its mean on the held-out rows is above the untuned ladder's at that rung and surely so (`judge`);
+    else its own versions stay untuned. All that is known is kept in `working_folder(out)` until `out` is there: a search
+    that was stopped goes on when called again with the same inputs.
 
     Raises:
         InputError: the recipe, the rows or a rung is unfit, or `out` exists already.
@@ -114,28 +114,13 @@ def _tune_rung(tools: Tools, scorer: Scorer, size: RungSize, before: _Rungs, on_
     with suppress(OutOfTime):
         trials.score(UNTUNED, tools.settings.rows)
         search(tools, size, trials.score, [own.genes for own in before.reports if own.genes is not None])
-    winner = trials.winner()
-    untuned = scorer.score(size, UNTUNED, part="held-out")
-    front = trials.pareto() if tools.settings.objective == "pareto" else []
-    pareto = tuple((own.genes, outcome.tasks) for own, outcome in front)
-    report = RungReport(
-        size, False, "nothing was scored in time", None, held_out_score(untuned), None, Cost(), pareto=pareto
-    )
+    report, best = judge(scorer, trials, tools.settings.objective)
     settled = dict(before.settled)
-    if winner is not None:
-        best = winner[0]
-        found = scorer.score(size, best, part="held-out")
-        sure = sureness(found, untuned)
-        better = found.mean > untuned.mean and sure >= SURE
-        because = f"it {'beats' if better else 'does not surely beat'} the untuned ladder on the held-out rows"
-        told = held_out_score(found)
-        report = replace(report, published=better, because=because, genes=best.genes, found=told, sure=sure)
-        if better:
-            settled |= {p: best for p in places if p not in settled and best.at(p.version.block, p.group)}
-    report = replace(report, cost=scorer.journal.costs.get(size.index, Cost()))
+    if report.published and best is not None:
+        settled |= {p: best for p in places if p not in settled and best.at(p.version.block, p.group)}
     if fixed and not report.published:
         shared = scorer.score(size, beside(UNTUNED, fixed), part="held-out")
-        if shared.mean < untuned.mean:
+        if shared.mean < report.untuned.mean:
             return _withdraw(before, report)
     return _Rungs([*before.reports, report], settled)
 

@@ -7,9 +7,10 @@ import pytest
 
 from merge_builder.tuning.candidate import Candidate
 from merge_builder.tuning.fusion import Buckets
-from merge_builder.tuning.fusion_search import SEEDS, expected, search_fusion
+from merge_builder.tuning.fusion_search import SEEDS, search_fusion
 from merge_builder.tuning.material import Material
 from merge_builder.tuning.plain import PlainMethods
+from merge_builder.tuning.rounds import expected
 
 TASKS = ("a", "b")
 BUCKETS = Buckets({"x": "0.attention", "y": "0.rest"}, ("0.attention", "0.rest"))
@@ -37,7 +38,7 @@ def test_one_method_everywhere_comes_first_then_whole_rounds(tmp_path: Path, sev
     for (own, rows), one in zip(seen, SEEDS, strict=False):
         assert (own, rows) == ({name: dict(one) for name in BUCKETS.used}, 36)
     assert [rows for _, rows in seen[5:]] == [*[4] * 9, *[12] * 3, 36, *[12] * 5, 36, *[36] * 3]
-    assert len(seen) + 1 == expected((4, 36), 22)
+    assert len(seen) + 1 == expected((4, 36), 22, len(SEEDS))
     assert all(one["name"] != "slerp" for own, _ in seen for one in own.values())
     assert seen == run(tmp_path, several=several)
     assert seen != run(tmp_path, several=several, seed=1)
