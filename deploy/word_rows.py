@@ -5,6 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
+from deploy.batches import run_batches
 from merge_builder.evaluation import Row
 from serving.encoding import Text, encode
 from serving.engine.engine import Engine
@@ -20,15 +21,8 @@ def run_words(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int)
     encoded = encode(
         engine.tokenizer, items, [(task,)] * len(items), lengths, truncate=True, kinds={task: "token_classification"}
     )
-    answers: list[Logits] = []
-    batch: list[Encoded] = []
-    for row in encoded:
-        assert isinstance(row.encoded, Encoded)
-        if batch and sum(item.length for item in batch) + row.encoded.length > batch_tokens:
-            answers += [answer[task] for answer in engine.run(batch).logits]
-            batch = []
-        batch.append(row.encoded)
-    answers += [answer[task] for answer in engine.run(batch).logits]
+    inputs = [row.encoded for row in encoded if isinstance(row.encoded, Encoded)]
+    answers = run_batches(engine, task, inputs, batch_tokens)
     read = {
         row.place: Window(logits, row.aligned, row.encoded.truncated)
         for row, logits in zip(encoded, answers, strict=True)

@@ -8,6 +8,10 @@ from hypothesis import settings
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
+from merge_builder.ladder import Ladder
+
+from .kinds import build_mixed
+
 # A busy machine makes any example slow now and then; that is no fault of what is tested.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -45,6 +49,13 @@ def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = root / "recipe.yaml"
     recipe.write_text(f"base: base\ntasks:\n{tasks}method: {{name: task_arithmetic, scale: 0.4}}\n")
     return recipe
+
+
+@pytest.fixture(scope="session")
+def mixed_ladder(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
+    """One task of each kind: `mood`, `names`, `find` and `sense`, as tests/kinds.py tells."""
+    with torch.random.fork_rng(devices=[]):
+        return build_mixed(tmp_path_factory.mktemp("mixed"))
 
 
 def tokenizer() -> PreTrainedTokenizerFast:

@@ -20,7 +20,7 @@ from deploy.demo.base import base_model
 from deploy.demo.finetune import finetune
 from deploy.demo.rows import read_rows
 from deploy.demo.training import Training
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 MAX_LENGTH = 64
 

@@ -31,6 +31,8 @@ def evaluate(
     \b
       tasks:
         sst2: sst2.jsonl        # lines {"text": "...", "text_pair": "..." (optional), "label": "..."}
+        squad: squad.jsonl      # lines {"question": "...", "context": "...", "answers": ["..."]}
+        alike: alike.jsonl      # lines {"text": "...", "text_pair": "...", "score": 4.2}, for embeddings
         pets: pets.jsonl        # lines {"image": "photos/1.jpg", "label": "..."}, where the ladder is of images
 
     Scores of int8 are kept beside those of float32, and told relative to the experts in float32.

@@ -15,7 +15,7 @@ import transformers
 from deploy.demo.cache import whole_folder
 from deploy.demo.training import Training
 from merge_builder.errors import InputError
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 from merge_builder.progress import Progress, silent
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")

@@ -1,14 +1,14 @@
 """Files of labelled rows: JSON Lines, and the YAML that names one a task, as `mergeladder evaluate` reads them."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from merge_builder.errors import InputError
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation.rows import Row, parse_row
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -21,19 +21,14 @@ def read_rows(path: Path) -> list[Row]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the rows in {path}: {error}") from error
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
-
-
-def _parse(line: str, where: str) -> Row:
-    try:
-        return Row.model_validate_json(line)
-    except ValidationError as error:
-        raise InputError(f'{where} is not a row: write {{"text": "...", "label": "..."}}') from error
+    return [parse_row(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write `rows` to `path`; the file appears whole or not at all."""
-    write_text(path, "".join(row.model_dump_json(exclude_none=True) + "\n" for row in rows))
+    """Write `rows`, which are of texts, to `path`; the file appears whole or not at all."""
+    documents = ({"text": row.text, "text_pair": row.text_pair, "label": row.label} for row in rows)
+    told = ({key: value for key, value in document.items() if value is not None} for document in documents)
+    write_text(path, "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in told))
 
 
 def write_data_yaml(path: Path, files: Mapping[str, Path]) -> None:

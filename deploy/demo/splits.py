@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deploy.demo.duplicates import duplicate_groups
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 SEED = 0
 MAX_CHARACTERS = 600

@@ -46,6 +46,6 @@ def _score(manifest: Manifest, size: RungSize, task: str) -> str:
     low, high = here.interval
     expert = f"; the expert itself: {100 * scores[0].accuracy:.1f} %" if 0 in scores and size.index != 0 else ""
     return (
-        f" Accuracy on {here.rows} rows: {100 * here.accuracy:.1f} % "
+        f" {here.measured[0].upper()}{here.measured[1:]} on {here.rows} rows: {100 * here.accuracy:.1f} % "
         f"(95 % bootstrap interval {100 * low:.1f}–{100 * high:.1f} %){expert}."
     )

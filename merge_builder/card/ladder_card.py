@@ -53,12 +53,17 @@ def _sizes_section(manifest: Manifest) -> str:
         cells = [_mean(found), *map(_accuracy, found)] if evaluated else []
         rows.append((f"{rung.ratio:.2f}x", f"#{rung.index}", format_bytes(rung.bytes), *cells))
     head = ["size", "rung", "memory", *(["mean", *(f"`{task}`" for task in evaluated)] if evaluated else [])]
+    told = "".join(f", of `{task}` {metric}" for task, metric in _other_metrics(manifest).items())
     note = (
-        "Accuracy in percent, with its 95 % bootstrap interval, on the rows that the ladder was evaluated on."
+        f"Accuracy{told} in percent, with its 95 % bootstrap interval, on the rows that the ladder was evaluated on."
         if evaluated
         else "Not evaluated yet: `mergeladder evaluate` writes the scores in here."
     )
     return f"## Sizes\n\n{table(head, rows)}\n{note}\n"
+
+
+def _other_metrics(manifest: Manifest) -> dict[str, str]:
+    return {score.task: score.measured for score in manifest.scores if score.metric != "accuracy"}
 
 
 def _told(manifest: Manifest) -> list[RungSize]:

@@ -3,72 +3,41 @@
 tasks:
   sst2: sst2.jsonl          # rows {"text": …, "text_pair": … (optional), "label": …}
   names: names.jsonl        # rows {"words": [...], "labels": [...]}, for token classifications
+  squad: squad.jsonl        # rows {"question": …, "context": …, "answers": [...]}
+  alike: alike.jsonl        # rows {"text": …, "text_pair": …, "score": …}, for embeddings
   fashion: fashion.jsonl    # rows {"image": path, "label": …}; the path is from the file's own folder
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from merge_builder.checkpoints.files import sha256_of
 from merge_builder.errors import InputError
+from merge_builder.evaluation.rows import Row, parse_row
+from merge_builder.kind import Kind
 from merge_builder.ladder.kinds import kind_of
 from merge_builder.ladder.manifest import Task
 from merge_builder.ladder.store import Ladder
 from merge_builder.names import nearest
 
 
-class Row(BaseModel):
-    """One labelled input: a text, or a pair of them; words, each with a label of its own; or an image, by its file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    text: str = ""
-    text_pair: str | None = None
-    image: Path | None = None
-    words: tuple[str, ...] | None = None
-    labels: tuple[str, ...] = ()
-    label: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _labelled(cls, document: Any) -> Any:
-        words = isinstance(document, dict) and "words" in document
-        return {"label": "", **document} if words else document
-
-    @model_validator(mode="after")
-    def _one_input(self) -> Self:
-        if self.words is not None:
-            if self.text or self.text_pair is not None or self.image is not None or self.label:
-                raise ValueError("write words with their labels and nothing else")
-            if not self.words or len(self.words) != len(self.labels):
-                raise ValueError(f"there are {len(self.words)} words and {len(self.labels)} labels: write one for each")
-            return self
-        if self.labels:
-            raise ValueError("labels are those of words, which there are none of")
-        if self.image is None and "text" not in self.model_fields_set:
-            raise ValueError("write a text or an image")
-        if self.image is not None and (self.text or self.text_pair is not None):
-            raise ValueError("write a text or an image, not both")
-        return self
-
-
 @dataclass(frozen=True)
 class TaskData:
     """A task's rows, its label ids in their order, and the hash of the file they came from, images included.
 
-    Where rows are of words there is a label id for each word; `names` are then the task's labels.
+    Where rows are of words there is a label id for each word; `names` are then the task's labels. Questions and
+    embeddings have no labels.
     """
 
     rows: tuple[Row, ...]
     labels: tuple[int, ...]
     sha256: str
     names: tuple[str, ...] = ()
+    kind: Kind = "classification"
 
 
 def load_data(path: Path, ladder: Ladder) -> dict[str, TaskData]:
@@ -92,31 +61,33 @@ def load_data(path: Path, ladder: Ladder) -> dict[str, TaskData]:
 
 
 def _read_rows(path: Path, task: Task) -> TaskData:
-    labels, of_words = task.labels, kind_of(task) == "token_classification"
-    if kind_of(task) not in ("classification", "token_classification"):
-        raise InputError(f"task {task.name!r} is a {kind_of(task)}, of which no rows are evaluated")
-    ids: Mapping[str, int] = {label: i for i, label in enumerate(labels)}
+    kind = kind_of(task)
+    ids: Mapping[str, int] = {label: i for i, label in enumerate(task.labels)}
     rows, numbers = [], []
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
-                row = _parse(line, f"{path}:{number}", path.parent)
-                if of_words != (row.words is not None):
-                    form = '{"words": [...], "labels": [...]}' if of_words else "a text or an image with its label"
-                    raise InputError(f"{path}:{number}: task {task.name!r} takes {form}")
-                for label in row.labels if of_words else (row.label,):
+                where = f"{path}:{number}"
+                row = _beside(parse_row(line, where, kind), path.parent, where)
+                for label in _labels(row, kind):
                     if label not in ids:
-                        hint = nearest(label, labels)
-                        raise InputError(f"{path}:{number}: {label!r} is not a label of this task{hint}")
+                        raise InputError(f"{where}: {label!r} is not a label of this task{nearest(label, task.labels)}")
                     numbers.append(ids[label])
                 rows.append(row)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the rows in {path}: {error}") from error
     if not rows:
         raise InputError(f"{path} holds no rows")
-    return TaskData(tuple(rows), tuple(numbers), _hash(path, rows), labels if of_words else ())
+    if kind == "embedding" and len({row.score for row in rows}) == 1:
+        raise InputError(f"{path}: all rows have one score, so that no order is right: write pairs that differ in it")
+    names = task.labels if kind == "token_classification" else ()
+    return TaskData(tuple(rows), tuple(numbers), _hash(path, rows), names, kind)
+
+
+def _labels(row: Row, kind: Kind) -> tuple[str, ...]:
+    return (row.label,) if kind == "classification" else row.labels
 
 
 def _hash(path: Path, rows: Sequence[Row]) -> str:
@@ -126,21 +97,10 @@ def _hash(path: Path, rows: Sequence[Row]) -> str:
     return hashlib.sha256("".join((digest, *images)).encode()).hexdigest() if images else digest
 
 
-def _parse(line: str, where: str, folder: Path) -> Row:
-    try:
-        document: Any = json.loads(line)
-        # A label may be written as a number; labels are compared as text.
-        if isinstance(document, dict) and isinstance(document.get("label"), int):
-            document["label"] = str(document["label"])
-        row = Row.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = first["msg"].removeprefix("Value error, ")
-        raise InputError(": ".join((where, *map(str, first["loc"]), problem))) from error
-    except ValueError as error:
-        raise InputError(f"{where} is not JSON: {error}") from error
+def _beside(row: Row, folder: Path, where: str) -> Row:
+    """The row, its image found from the folder of its file."""
     if row.image is None:
         return row
     if not (folder / row.image).is_file():
         raise InputError(f"{where}: there is no file {folder / row.image}")
-    return row.model_copy(update={"image": folder / row.image})
+    return replace(row, image=folder / row.image)

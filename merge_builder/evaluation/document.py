@@ -21,7 +21,7 @@ def evaluation_document(
         "ladder": ladder.name,
         "revision": ladder.manifest.revision,
         "dtype": dtype,
-        "scores": [score.model_dump(mode="json", exclude={"right"}) for score in scores],
+        "scores": [score.model_dump(mode="json", exclude={"right", "pairs"}) for score in scores],
         "summary": [_entry(rung) for rung in summarise(ladder.manifest, scores, measure)],
     }
 

@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from merge_builder.card import refresh_card
 from merge_builder.errors import MergeLadderError
-from merge_builder.evaluation.bitmap import pack
-from merge_builder.evaluation.bootstrap import accuracy_interval, macro_f1_interval
-from merge_builder.evaluation.data import Row, TaskData
-from merge_builder.evaluation.entities import OUTSIDE, entity_f1, has_entities
-from merge_builder.evaluation.metrics import accuracy, macro_f1
+from merge_builder.evaluation.data import TaskData
+from merge_builder.evaluation.rows import Row
+from merge_builder.evaluation.score import score_of
 from merge_builder.ladder.manifest import Manifest, RungSize, Score
 from merge_builder.ladder.rungs import rung_at
 from merge_builder.ladder.store import Ladder, open_ladder, write_manifest
 from merge_builder.progress import Progress, silent
 
-# A rung, a task and its rows -> logits, float32 [rows, classes]; of rows of words [words of all rows, classes]. The
-# engine is one; this package runs no models.
+# A rung, a task and its rows -> logits, float32 [rows, classes]; of rows of words [words of all rows, classes]. Of
+# questions [rows, 2]: the characters of the answer in the context, the first and one past the last. Of two texts a row
+# [rows, 2, features]: their vectors. The engine is one; this package runs no models.
 Runner = Callable[[RungSize, str, Sequence[Row]], NDArray[np.float32]]
 # What determines a score: the task, the versions that serve it, and the rows.
 Key = tuple[str, tuple[str, ...], str]
@@ -53,7 +52,7 @@ def evaluate(
         ran = key not in known
         if ran:
             progress("evaluating", done, total, "rows")
-            known[key] = _score(rung, task, data[task], runner)
+            known[key] = score_of(rung.index, task, data[task], runner(rung, task, data[task].rows))
             done += fresh[key]
         scores.append(known[key].model_copy(update={"rung": rung.index}))
         if ran:
@@ -92,31 +91,3 @@ def _keys(manifest: Manifest) -> Callable[[int, str, str], Key]:
         return {task.name: tuple(block[task.name].id for block in blocks) for task in manifest.tasks}
 
     return lambda rung, task, data_sha256: (task, versions(rung)[task], data_sha256)
-
-
-def _score(rung: RungSize, task: str, data: TaskData, runner: Runner) -> Score:
-    logits = runner(rung, task, data.rows)
-    # What was not read has no logits, and no label that could be right.
-    predicted = np.where(np.isnan(logits).any(axis=1), -1, np.nan_to_num(logits).argmax(axis=1))
-    true = np.array(data.labels, np.int64)
-    f1, f1_interval = macro_f1(predicted, true), macro_f1_interval(predicted, true)
-    if has_entities(data.names):
-        f1, f1_interval = entity_f1(_by_row(predicted, data), _by_row(true, data))
-    return Score(
-        rung=rung.index,
-        task=task,
-        rows=len(true),
-        data_sha256=data.sha256,
-        accuracy=accuracy(predicted, true),
-        interval=accuracy_interval(predicted == true),
-        macro_f1=f1,
-        macro_f1_interval=f1_interval,
-        right=pack(predicted == true),
-    )
-
-
-def _by_row(labels: NDArray[np.int64], data: TaskData) -> list[list[str]]:
-    """Label ids of all words as the labels of each row's; -1 is outside of all entities."""
-    ends = np.cumsum([len(row.labels) for row in data.rows])[:-1]
-    names = (*data.names, OUTSIDE)
-    return [[names[label] for label in own] for own in np.split(labels, ends)]

@@ -11,7 +11,8 @@ import numpy as np
 
 from merge_builder.errors import InputError
 from merge_builder.evaluation.bitmap import unpack
-from merge_builder.evaluation.bootstrap import Interval, Samples, interval, paired_ratios
+from merge_builder.evaluation.bootstrap import Interval, interval, paired_ratios, paired_spearman_ratios
+from merge_builder.evaluation.ranks import Samples, unpack_pairs
 from merge_builder.ladder.manifest import Manifest, RungSize, Score
 
 
@@ -54,13 +55,19 @@ def summarise(
     scores of rung 0 to normalise to where `scores` are not measured by their own: int8 by the experts in float32.
 
     Raises:
-        InputError: an expert gets no row right, so nothing can be normalised to it.
+        InputError: an expert gets no row right, or orders pairs no better than chance: nothing is relative to that.
         MergeLadderError: a score's row-by-row results are broken.
     """
     found = {(score.rung, score.task): score for score in (manifest.scores if scores is None else scores)}
     first = {score.task: score for score in (measure or found.values()) if score.rung == 0}
     experts = {task.name: first[task.name] for task in manifest.tasks if task.name in first}
     for task, score in experts.items():
+        if score.metric == "spearman" and score.accuracy <= 0:
+            raise InputError(
+                f"the expert of task {task!r} has a rank correlation of {score.accuracy:.3f} on {score.rows} rows, so "
+                "no score can be told relative to it: check that these pairs belong to this task, and that larger "
+                "scores are for texts that are more alike"
+            )
         if score.accuracy == 0:
             raise InputError(
                 f"the expert of task {task!r} gets none of {score.rows} rows right, so no score can be told relative "
@@ -79,8 +86,16 @@ def _summarise_rung(size: RungSize, scores: Mapping[str, Score], experts: Mappin
     samples: dict[str, Samples] = {}
     tasks = {}
     for task, score in scores.items():
-        right, expert = unpack(score.right, score.rows), unpack(experts[task].right, score.rows)
-        samples[task] = paired_ratios(right, expert, task)
-        tasks[task] = TaskSummary(score, float(right.sum() / expert.sum()), interval(samples[task]))
+        samples[task] = _ratios(score, experts[task], task)
+        tasks[task] = TaskSummary(score, score.accuracy / experts[task].accuracy, interval(samples[task]))
     mean = float(np.mean([task.normalised for task in tasks.values()]))
     return RungSummary(size, tasks, mean, interval(np.mean(list(samples.values()), axis=0)))
+
+
+def _ratios(score: Score, expert: Score, task: str) -> Samples:
+    """Resampled quotients of the two, drawn in pairs."""
+    if score.pairs is not None and expert.pairs is not None:
+        return paired_spearman_ratios(
+            unpack_pairs(score.pairs, score.rows), unpack_pairs(expert.pairs, score.rows), task
+        )
+    return paired_ratios(unpack(score.right, score.rows), unpack(expert.right, score.rows), task)

@@ -22,6 +22,10 @@ def _missing(value: object) -> bool:
     return value is None
 
 
+def _plain(metric: object) -> bool:
+    return metric == "accuracy"
+
+
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -150,17 +154,28 @@ class Score(_Closed):
     the file's order, which were predicted right (one bit each, base64), so that rungs can be compared in pairs. Of a
     token classification, words are what `rows` and `right` count; `macro_f1` is over entities where its labels tell
     where these begin.
+
+    `metric` tells what `accuracy` is. Of questions it is the share answered exactly as SQuAD counts it, and `macro_f1`
+    the mean over the rows. Of embeddings it is Spearman's rank correlation, and `pairs` has each row's cosine and the
+    score that is right (float32, base64) in place of `right`.
     """
 
     rung: int
     task: TaskName
     rows: int
     data_sha256: Sha256
+    metric: Literal["accuracy", "exact_match", "spearman"] = Field(default="accuracy", exclude_if=_plain)
     accuracy: float
     interval: tuple[float, float]
-    macro_f1: float
-    macro_f1_interval: tuple[float, float]
+    macro_f1: float | None = Field(default=None, exclude_if=_missing)
+    macro_f1_interval: tuple[float, float] | None = Field(default=None, exclude_if=_missing)
     right: str
+    pairs: str | None = Field(default=None, exclude_if=_missing, repr=False)
+
+    @property
+    def measured(self) -> str:
+        """The metric as people call it."""
+        return self.metric.replace("_", " ").replace("spearman", "Spearman")
 
 
 class Tuned(_Closed):

@@ -115,8 +115,8 @@ def _task_point(task: str, rung: RungSummary, x: Axis, y: Axis) -> Point:
     low, high = own.interval
     told = (
         f"{task} at {rung.size.ratio:.2f}x (rung #{rung.size.index})\n"
-        f"{_percent(own.normalised)} of its expert's accuracy ({100 * low:.1f} to {100 * high:.1f})\n"
-        f"accuracy {_percent(own.score.accuracy)}"
+        f"{_percent(own.normalised)} of its expert's ({100 * low:.1f} to {100 * high:.1f})\n"
+        f"{own.score.measured} {_percent(own.score.accuracy)}"
     )
     return Point(x.at(rung.size.ratio), y.at(own.normalised), y.at(low), y.at(high), told)
 

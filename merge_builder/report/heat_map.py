@@ -1,6 +1,6 @@
 """The heat map: what every task keeps of its expert's accuracy at every evaluated rung."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from merge_builder.evaluation import TaskSummary
@@ -22,11 +22,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Rungs from the smallest on; for each task its expert's own accuracy and a cell a rung."""
+    """Rungs from the smallest on; for each task its expert's own score and a cell a rung; what scores other than
+    accuracy are called, by task."""
 
     sizes: Sequence[RungSize]
     rows: Sequence[tuple[str, float, Sequence[Cell]]]
     means: Sequence[Cell]
+    metrics: Mapping[str, str]
 
 
 def draw_heat_map(subject: Subject) -> HeatMap | None:
@@ -40,18 +42,21 @@ def draw_heat_map(subject: Subject) -> HeatMap | None:
         for task, own in experts.tasks.items()
     ]
     means = [_cell(rung.mean, rung.mean_interval, "mean of the tasks") for rung in rungs]
-    return HeatMap([rung.size for rung in rungs], rows, means)
+    metrics = {task: own.score.measured for task, own in experts.tasks.items() if own.score.metric != "accuracy"}
+    return HeatMap([rung.size for rung in rungs], rows, means, metrics)
 
 
 def _task_cell(task: TaskSummary) -> Cell:
     score = task.score
     low, high = (100 * end for end in score.interval)
-    own = f"accuracy {100 * score.accuracy:.1f} % ({low:.1f} to {high:.1f}), macro-F1 {100 * score.macro_f1:.1f} %"
+    own = f"{score.measured} {100 * score.accuracy:.1f} % ({low:.1f} to {high:.1f})"
+    if score.macro_f1 is not None:
+        own += f", {'macro-F1' if score.metric == 'accuracy' else 'F1'} {100 * score.macro_f1:.1f} %"
     return _cell(task.normalised, task.interval, f"{score.task}\n{own}, {score.rows} rows")
 
 
 def _cell(normalised: float, interval: tuple[float, float], told: str) -> Cell:
     low, high = (100 * end for end in interval)
-    relative = f"{100 * normalised:.1f} % of the expert's accuracy ({low:.1f} to {high:.1f})"
+    relative = f"{100 * normalised:.1f} % of the expert's ({low:.1f} to {high:.1f})"
     change = abs(1 - normalised)
     return Cell(normalised, normalised < 1, round(min(change / FULL, 1), 3), f"{told}\n{relative}")

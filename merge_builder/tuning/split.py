@@ -58,5 +58,5 @@ def split_rows(data: Mapping[str, TaskData], seed: int) -> Split:
 
 def _take(data: TaskData, order: NDArray[np.int64]) -> Rows:
     if len(data.labels) != len(data.rows):
-        raise InputError("a search takes rows with one label each, and these have one for each word")
+        raise InputError(f"a search takes rows with one label each, and those of a {data.kind} have other ones")
     return Rows(tuple(data.rows[i] for i in order), np.array(data.labels, np.int64)[order])

@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.demo.packages import Package
 from deploy.demo.tasks import icd10, medmcqa_subject, privacy_qa, rt_polarity
 from deploy.demo.training import Training
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from deploy.demo.packages import Package
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 PACKAGE = Package(
     "simple-icd-10-cm", "1.5.0", "6d461d71dc26aedc530ae65f02cfb578a154e49507c32e8241e75f701d4b7e42", 1_076_390

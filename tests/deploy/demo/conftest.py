@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from deploy.demo.packages import Package
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 WORDS = [f"{kind}{number}" for kind in ("red", "blue", "grey") for number in range(20)]
 MakePackage = Callable[[str, Mapping[str, str | bytes]], Package]

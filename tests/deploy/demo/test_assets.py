@@ -11,7 +11,7 @@ from deploy.demo import prepare
 from deploy.demo.rows import read_rows
 from deploy.demo.tasks import DemoTask
 from deploy.demo.training import Training
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 from merge_builder.progress import silent
 from merge_builder.recipe import load_recipe
 

@@ -11,7 +11,7 @@ from deploy.demo.experts import Job, finetune_all
 from deploy.demo.rows import write_rows
 from deploy.demo.training import Training
 from merge_builder.errors import InputError, MergeLadderError
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 from merge_builder.progress import silent
 
 
@@ -44,5 +44,5 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_makes_what_is_missing(job:
 
 def test_an_error_in_a_process_is_raised_here_as_it_was(job: Job) -> None:
     job.rows.write_text("{}\n")
-    with pytest.raises(InputError, match=r"rows\.jsonl:1 is not a row"):
+    with pytest.raises(InputError, match=r"rows\.jsonl:1: text"):
         finetune_all([job], silent)

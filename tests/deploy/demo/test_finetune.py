@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, BertForSequenceClassification
 from deploy.demo.finetune import batches, finetune
 from deploy.demo.training import Training
 from merge_builder.errors import InputError
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 TRAINING = Training(steps=150, encoder_rate=3e-3, head_rate=1e-2)
 LABELS = ["red", "blue"]

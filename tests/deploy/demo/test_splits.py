@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 from deploy.demo.splits import MAX_CHARACTERS, Sizes, split
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 SIZES = Sizes(train=200, validation=40, test=40, least_per_label=10)
 

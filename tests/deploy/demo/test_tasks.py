@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.tasks import TASKS
-from merge_builder.evaluation.data import Row
+from merge_builder.evaluation import Row
 
 
 def _archive(path: Path, files: Mapping[str, str]) -> Path:

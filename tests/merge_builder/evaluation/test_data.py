@@ -29,9 +29,9 @@ def test_rows_and_labels_are_read(suite: Path, make_ladder) -> None:
         (["{"], "rows.jsonl:1"),
         ([{"text": "x", "label": "label-0"}, {"text": "x", "label": "label-9"}], "rows.jsonl:2.*label-9"),
         ([{"text": "x"}], "label"),
-        ([{"label": "label-0"}], "rows.jsonl:1: write a text or an image"),
-        ([{"text": "x", "image": "data.yaml", "label": "label-0"}], "rows.jsonl:1: write a text or an image, not both"),
-        ([{"text_pair": "x", "image": "data.yaml", "label": "label-0"}], "not both"),
+        ([{"label": "label-0"}], r"rows.jsonl:1: text: .*required; .* is \{\"text\": ..., \"label\""),
+        ([{"text": "x", "image": "data.yaml", "label": "label-0"}], "rows.jsonl:1: text: Extra"),
+        ([{"text_pair": "x", "image": "data.yaml", "label": "label-0"}], "text_pair: Extra"),
         ([{"image": "none.png", "label": "label-0"}], "rows.jsonl:1: there is no file .*none.png"),
         ([{"txt": "x", "text": "x", "label": "label-0"}], "txt"),
         ([], "no rows"),
@@ -83,10 +83,14 @@ def test_rows_of_words_have_a_label_id_for_each_word(words_ladder: Ladder, tmp_p
     [
         ("b", {"words": ["x"], "labels": []}, "1 words and 0 labels"),
         ("b", {"words": ["x"], "labels": ["label-9"]}, "'label-9' is not a label"),
-        ("b", {"text": "x", "label": "label-1"}, "task 'b' takes {\"words\""),
-        ("b", {"words": ["x"], "labels": ["label-1"], "text": "x"}, "nothing else"),
-        ("a", {"words": ["x"], "labels": ["label-1"]}, "task 'a' takes a text"),
-        ("a", {"text": "x", "label": "label-1", "labels": ["label-1"]}, "labels are those of words"),
+        (
+            "b",
+            {"text": "x", "label": "label-1"},
+            'words: Field required; a row of a token classification is {"words": [...], "labels": [...]}',
+        ),
+        ("b", {"words": ["x"], "labels": ["label-1"], "text": "x"}, "text: Extra"),
+        ("a", {"words": ["x"], "labels": ["label-1"]}, 'a row of a classification is {"text"'),
+        ("a", {"text": "x", "label": "label-1", "labels": ["label-1"]}, "labels: Tuple should have at most 0 items"),
     ],
 )
 def test_rows_of_another_form_are_named(words_ladder: Ladder, tmp_path: Path, task: str, row: dict, told: str) -> None:
