@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from deploy.last_answers import last_answers
 
 # How long a client may take to send a request's head, and how long it may be. The body has the request's deadline and
 # limits of its own.
@@ -26,6 +27,7 @@ KEEP_ALIVE_SECONDS = 75  # longer than the minute after which load balancers clo
 # How long a server that stops waits for what comes on connections that were kept. A request that is on its way when an
 # idle connection is closed is lost, and its client cannot know whether it was looked at.
 LINGER_SECONDS = 2.0
+LAST_WORDS_SECONDS = 1.0  # for the requests that are given up then, to be told so
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class HttpServer:
             await asyncio.sleep(0.02)
         self._uvicorn.should_exit = True
         await self._serving
+        if cancelled := self._uvicorn.server_state.tasks:
+            await asyncio.wait(cancelled, timeout=LAST_WORDS_SECONDS)
 
     async def _leave(self) -> None:
         """Take what waits in the listeners' queues, which the system would reset, and close them."""
@@ -91,7 +95,7 @@ async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) 
     """
     leaving = asyncio.Event()
     config = uvicorn.Config(
-        _last_answers(app, leaving),
+        last_answers(app, leaving),
         interface="asgi3",
         http=_PromptHead,
         lifespan="on",
@@ -147,20 +151,6 @@ def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
             continue
         connection.setblocking(False)
         yield connection
-
-
-def _last_answers(app: ASGIApp, leaving: asyncio.Event) -> ASGIApp:
-    """`app`, whose answers are the last of their connections once `leaving` is set."""
-
-    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_last(message: Message) -> None:
-            if message["type"] == "http.response.start" and leaving.is_set():
-                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
-            await send(message)
-
-        await app(scope, receive, send_last)
-
-    return wrapped
 
 
 class _PromptHead(HttpToolsProtocol):

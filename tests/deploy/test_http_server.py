@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from deploy import http_server
 from deploy.http_server import Address, start_server
@@ -131,6 +131,29 @@ async def test_a_connection_that_asks_nothing_does_not_hold_up_a_stop_for_long(a
         began = clock()
         await server.stop()
         assert clock() - began < 0.5  # with nobody there it does not linger
+
+
+@pytest.mark.parametrize(("path", "told"), [("/v1/x", b'"type":"draining"'), ("/v2/x", b'{"error":"this server is')])
+async def test_what_a_stop_gives_up_is_told_so(address, monkeypatch, path, told):
+    monkeypatch.setattr(http_server, "LINGER_SECONDS", 0.1)
+    made = FastAPI()
+
+    @made.post(path)
+    async def read(request: Request) -> str:
+        return str(await request.body())
+
+    server = await start_server(made, address, drain_seconds=1.2)
+    reader, writer = await asyncio.open_connection(*address_of(address))
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf".encode())
+    await asyncio.sleep(0.2)
+    await server.stop()
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"content-type: application/json" in head
+    assert b"retry-after: " in head
+    assert b"connection: close" in head
+    assert told in body
 
 
 async def answer_to(address: Address, *pieces: bytes, pause: float) -> bytes:
