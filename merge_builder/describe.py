@@ -55,6 +55,7 @@ def _place(name: str) -> tuple[str, int | None, str]:
 def describe(ladder: Ladder, chosen: RungSize | None = None) -> dict[str, Any]:
     """Tasks, blocks, trace, rungs and the chosen rung, in the shape that the design fixes."""
     manifest = ladder.manifest
+    router = manifest.router
     return {
         "tasks": [task.name for task in manifest.tasks],
         "blocks": [
@@ -64,4 +65,4 @@ def describe(ladder: Ladder, chosen: RungSize | None = None) -> dict[str, Any]:
         "trace": [step.model_dump(mode="json") for step in manifest.trace],
         "rungs": [rung.model_dump() for rung in manifest.rungs],
         "chosen": None if chosen is None else chosen.model_dump(),
-    }
+    } | ({} if router is None else {"router": router.model_dump(mode="json", exclude={"tensors"})})

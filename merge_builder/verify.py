@@ -22,6 +22,8 @@ def verify(ladder: Ladder, progress: Progress = silent) -> list[str]:
     expected = {ladder.base_dir / name: digest for name, digest in ladder.manifest.base.files.items()}
     expected |= {ladder.head_path(task.name): task.head.sha256 for task in ladder.manifest.tasks}
     expected |= {ladder.version_path(version): version.sha256 for version in ladder.manifest.versions}
+    if ladder.manifest.router is not None:
+        expected[ladder.router_path] = ladder.manifest.router.sha256
     for done, (path, digest) in enumerate(expected.items()):
         progress("verifying", done, len(expected), "files")
         name = path.relative_to(ladder.root)
@@ -42,8 +44,11 @@ def verify(ladder: Ladder, progress: Progress = silent) -> list[str]:
 def _pointer_problems(manifest: Manifest) -> Iterator[str]:
     tasks = {task.name for task in manifest.tasks}
     known = {(v.block, frozenset(v.tasks)): v for v in manifest.versions}
-    groups = {block.name: {frozenset((task,)) for task in tasks} for block in manifest.blocks}
-    steps = len(manifest.blocks) * (len(tasks) - 1)
+    # A stack of layers (tuning.depth) is shared by all tasks from the first: nothing is merged along a trace.
+    one_rung = all(len(version.tasks) == len(tasks) for version in manifest.versions)
+    first = {frozenset(tasks)} if one_rung else {frozenset((task,)) for task in tasks}
+    groups = {block.name: set(first) for block in manifest.blocks}
+    steps = len(manifest.blocks) * (len(first) - 1)
     if len(manifest.trace) != steps or len(manifest.rungs) != steps + 1:
         yield f"{MANIFEST}: {steps} merges make the whole ladder, but the trace has {len(manifest.trace)}"
         return
@@ -63,8 +68,8 @@ def _pointer_problems(manifest: Manifest) -> Iterator[str]:
     for block, group in sorted(missing, key=str):
         yield f"{MANIFEST}: no stored version of {block!r} for {', '.join(sorted(group)) or 'the base'}"
     if not missing:
-        heads = sum(task.head.bytes for task in manifest.tasks)
-        table = rung_table(manifest.blocks, manifest.versions, manifest.trace, heads)
+        beside = sum(task.head.bytes for task in manifest.tasks) + (manifest.router.bytes if manifest.router else 0)
+        table = rung_table(manifest.blocks, manifest.versions, manifest.trace, beside)
         if table != manifest.rungs:
             yield f"{MANIFEST}: the rung table does not agree with the stored versions"
 

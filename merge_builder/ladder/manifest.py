@@ -123,7 +123,7 @@ class Step(_Closed):
 class RungSize(_Closed):
     """A row of the rung table.
 
-    `ratio` counts blocks only, in units of one model that all tasks share; `bytes` adds the heads.
+    `ratio` counts blocks only, in units of one model that all tasks share; `bytes` adds the heads and a router.
     """
 
     index: int
@@ -196,11 +196,32 @@ class Tuned(_Closed):
     libraries: dict[str, str]
 
 
+class Router(_Closed):
+    """What finds the task of a text that names none, at `router.safetensors` (`ladder.router`); of a text's tokens it
+    reads the first `max_length`.
+
+    `accuracy` is the mean over `tasks` of the share of held-out rows that it gave to their own task, and `interval` its
+    95 % bootstrap interval; by chance it would be one over the number of tasks. `data` holds the hash of every task's
+    rows.
+    """
+
+    bytes: int
+    tensors: tuple[TensorSpec, ...]
+    sha256: Sha256
+    max_length: int
+    seed: int
+    data: dict[TaskName, Sha256]
+    accuracy: float
+    interval: tuple[float, float]
+    tasks: dict[TaskName, float]
+
+
 class Manifest(_Closed):
     """The whole of `ladder.json`; `checksum` is the sha256 of all else in it, put there when it is written.
 
     `scores` are of the weights as they are, `int8_scores` of an engine that computes with 8-bit ones; `tuned` tells of
-    versions that a search has made. Without any, the file is as it was before there were such.
+    versions that a search has made. Without any, the file is as it was before there were such; so it is without a
+    `router`.
     """
 
     format_version: Literal[1] = 1
@@ -217,5 +238,6 @@ class Manifest(_Closed):
     scores: tuple[Score, ...] = ()
     int8_scores: tuple[Score, ...] = Field(default=(), exclude_if=_empty)
     tuned: tuple[Tuned, ...] = Field(default=(), exclude_if=_empty)
+    router: Router | None = Field(default=None, exclude_if=_missing)
     provenance: Provenance
     checksum: Sha256 | None = None

@@ -1,6 +1,6 @@
 """Rungs: the partition of the tasks in every block after the first t merges, and its exact size."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -44,8 +44,8 @@ def rung_at(manifest: Manifest, index: int) -> Rung:
     if not 0 <= index < len(manifest.rungs):
         raise InputError(f"rung #{index} does not exist: this ladder has #0 to #{len(manifest.rungs) - 1}")
     by_group = _by_group(manifest.versions)
-    tasks = [task.name for task in manifest.tasks]
-    pointers = {b.name: {task: by_group[b.name, frozenset((task,))] for task in tasks} for b in manifest.blocks}
+    first = _first(manifest.versions, manifest.trace)
+    pointers = {b.name: {task.name: first[b.name][task.name] for task in manifest.tasks} for b in manifest.blocks}
     for step in manifest.trace[:index]:
         _merge(pointers[step.block], step, by_group)
     bases = {block: by_group[block, frozenset()] for block, own in pointers.items() if _masked(own)}
@@ -54,19 +54,17 @@ def rung_at(manifest: Manifest, index: int) -> Rung:
 
 
 def rung_table(
-    blocks: Iterable[Block], versions: Iterable[Version], trace: Iterable[Step], head_bytes: int
+    blocks: Iterable[Block], versions: Iterable[Version], trace: Iterable[Step], bytes_beside: int
 ) -> tuple[RungSize, ...]:
-    """The size of every rung in one walk down the trace.
+    """The size of every rung in one walk down the trace; `bytes_beside` are those of the heads and of a router.
 
     `ratio` is the size of the rung's versions over that of one model that all tasks share, so for a method without
     masks it runs from M to exactly 1 where all experts have one dtype. With masks it ends at 2 + M/w where every block
     is masked, for w bits a weight: the base, the unified vector and M masks.
     """
+    versions, trace = tuple(versions), tuple(trace)
     by_group = _by_group(versions)
-    pointers: dict[str, dict[str, Version]] = {}
-    for (block, group), version in by_group.items():
-        if len(group) == 1:
-            pointers.setdefault(block, {})[next(iter(group))] = version
+    pointers = _first(versions, trace)
     size = {block: _bytes(own, None) for block, own in pointers.items()}
     total, one_model = sum(size.values()), sum(block.bytes for block in blocks)
     totals = [total]
@@ -76,7 +74,16 @@ def rung_table(
         before, size[step.block] = size[step.block], _bytes(own, by_group.get((step.block, frozenset())))
         total += size[step.block] - before
         totals.append(total)
-    return tuple(RungSize(index=i, ratio=n / one_model, bytes=n + head_bytes) for i, n in enumerate(totals))
+    return tuple(RungSize(index=i, ratio=n / one_model, bytes=n + bytes_beside) for i, n in enumerate(totals))
+
+
+def _first(versions: Iterable[Version], trace: Sequence[Step]) -> dict[str, dict[str, Version]]:
+    """What each task uses in every block at first: its own version; in a ladder of one rung, the one there is."""
+    pointers: dict[str, dict[str, Version]] = {}
+    for version in versions:
+        if len(version.tasks) == 1 or not trace:
+            pointers.setdefault(version.block, {}).update(dict.fromkeys(version.tasks, version))
+    return pointers
 
 
 def _by_group(versions: Iterable[Version]) -> dict[tuple[str, Group], Version]:

@@ -17,6 +17,7 @@ from merge_builder.ladder.manifest import Manifest, MethodUse, Version
 
 MANIFEST = "ladder.json"
 CARD = "README.md"
+ROUTER = "router.safetensors"
 BASE_ID = "base"
 
 
@@ -44,6 +45,11 @@ class Ladder:
     def head_path(self, task: str) -> Path:
         """The file of one task's head."""
         return head_path(self.root, task)
+
+    @property
+    def router_path(self) -> Path:
+        """The file of the router, where there is one."""
+        return self.root / ROUTER
 
 
 def version_path(root: Path, block: str, group: str) -> Path:

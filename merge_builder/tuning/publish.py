@@ -51,10 +51,11 @@ def _copy(ladder: Ladder, folder: Path, left_out: set[Path]) -> None:
     def ignore(path: str, names: list[str]) -> list[str]:
         return [name for name in names if Path(path) / name in left_out]
 
-    shutil.copytree(ladder.root, folder, copy_function=_link, ignore=ignore, dirs_exist_ok=True)
+    shutil.copytree(ladder.root, folder, copy_function=link, ignore=ignore, dirs_exist_ok=True)
 
 
-def _link(source: str, target: str) -> None:
+def link(source: str, target: str) -> None:
+    """Link a file, or copy it where the file system has no links."""
     try:
         os.link(source, target)
     except OSError:
