@@ -23,8 +23,11 @@ def tune(
         ),
     ],
     tuner: Annotated[
-        Literal["df-merge", "automerge"],
-        typer.Option(help="df-merge: one scale a task, Fisher-weighted; automerge: a merge method a layer group."),
+        Literal["df-merge", "automerge", "depth"],
+        typer.Option(
+            help="df-merge: one scale a task, Fisher-weighted; automerge: a merge method a layer group; depth: a model "
+            "of its own at 1x, its layers chosen from the experts."
+        ),
     ],
     rung: Annotated[
         str, typer.Option(metavar="SIZES", help="Which rungs to tune: size ratios or '#index', with commas between.")
@@ -40,7 +43,7 @@ def tune(
     groups: Annotated[int, typer.Option(min=1, help="Layer groups of automerge.")] = 2,
     objective: Annotated[
         Literal["mean", "pareto"],
-        typer.Option(help="Of automerge; with pareto the report also has what is best for some tasks."),
+        typer.Option(help="Of automerge and depth; with pareto the report also has what is best for some tasks."),
     ] = "mean",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and the same search.")] = 0,
     as_json: AsJson = False,
@@ -55,6 +58,9 @@ def tune(
 
     OUT is a ladder like any other. Evaluate it on other rows: those of the search have been used up.
 
+    With --tuner depth nothing is shared with other rungs: OUT is a ladder of one rung, written only if it is surely
+    better than the untuned 1x; --rung does not matter.
+
     Ctrl-C keeps what was found, in OUT.tuning: the same command goes on there.
 
     The same command with a smaller --trials publishes the best of what is known.
@@ -67,13 +73,14 @@ def tune(
     from deploy.progress_bars import progress_bars
     from merge_builder.recipe import load_recipe
     from merge_builder.tuning import Settings, working_folder
-    from merge_builder.tuning import tune as tune_ladder
+    from merge_builder.tuning import tune as tune_rungs
+    from merge_builder.tuning.depth.tune import tune_depth
 
     torch.set_num_threads(1)  # sums come out the same whatever the machine
     settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups, objective)
     try:
         with progress_bars(console) as progress:
-            report = tune_ladder(
+            report = (tune_depth if tuner == "depth" else tune_rungs)(
                 load_recipe(recipe), data, out, settings, engine_bench, progress=progress, on_trial=_tell_trial
             )
     except KeyboardInterrupt:
@@ -100,7 +107,10 @@ def _tell(report: "Report") -> None:
         f"{sum(cost.evaluations for cost in spent)} evaluations of {sum(cost.rows for cost in spent)} rows, "
         f"{sum(cost.cpu_seconds for cost in spent) / 60:.1f} CPU-minutes"
     )
-    say(f"next: mergeladder evaluate {report.out} --data TEST.yaml")
+    if report.out.exists():
+        say(f"next: mergeladder evaluate {report.out} --data TEST.yaml")
+    else:
+        say("no model was written: the untuned ladder's 1x is the better one")
 
 
 def _line(own: "RungReport") -> str:

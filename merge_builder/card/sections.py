@@ -24,6 +24,11 @@ def front_matter(manifest: Manifest, library: str, experts: Iterable[str]) -> st
 
 def method_section(manifest: Manifest) -> str:
     """The merge method with its formula, paper and parameters, and how the merges were ordered."""
+    if manifest.tuned and not manifest.trace:  # a stack of layers: nothing is merged along a trace
+        found = "[depth-wise integration](https://arxiv.org/abs/2502.04030)"
+        return (
+            f"## Method\n\n{found}: layers chosen from several experts with labelled rows, one encoder for all tasks.\n"
+        )
     method = find_method(manifest.method.name)
     given = ", ".join(f"{key} = {value}" for key, value in manifest.method.parameters.items() if value is not None)
     return (

@@ -11,6 +11,7 @@ import numpy as np
 from merge_builder.linkage import Group
 from merge_builder.materialise import BlockInput
 from merge_builder.methods.contract import Array
+from merge_builder.tuning.depth.stack import Stack
 
 # What describes a candidate, as JSON would hold it: a journal and a manifest keep it.
 Genes = Mapping[str, Any]
@@ -50,7 +51,7 @@ Formula = Callable[[Site], Array]
 
 @dataclass(frozen=True)
 class Candidate:
-    """`formula` makes the weights; None stands for the versions that are stored.
+    """`formula` makes the weights; None stands for the versions that are stored, or for those of a `stack` of layers.
 
     `fixed` holds the formulas of versions, by block and group, that an earlier search has settled.
     """
@@ -58,6 +59,12 @@ class Candidate:
     genes: Genes
     formula: Formula | None
     fixed: Mapping[tuple[str, Group], Formula] = field(default_factory=dict)
+    stack: Stack | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is other than in the untuned ladder."""
+        return self.formula is not None or self.stack is not None or bool(self.fixed)
 
     @property
     def key(self) -> str:

@@ -1,16 +1,18 @@
 """Score candidates at one rung, in place, computing only the rows that the journal does not know."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from merge_builder.errors import InputError
+from merge_builder.evaluation import Runner
 from merge_builder.ladder import RungSize
 from merge_builder.tuning.bench import Bench
 from merge_builder.tuning.candidate import UNTUNED, Candidate
+from merge_builder.tuning.depth.stack import Stack
 from merge_builder.tuning.journal import Asked, Journal, Right
 from merge_builder.tuning.material import Material
 from merge_builder.tuning.split import Rows, Split
@@ -45,6 +47,7 @@ class Outcome:
 class Scorer:
     """Scores relative to the experts' on the same rows, so that few rows that are hard or easy make no difference.
 
+    `stacked` runs what is a stack of layers, and no rung of the ladder.
     `budget` is in wall-clock seconds, over all that the journal counts; None without a limit.
     """
 
@@ -53,6 +56,7 @@ class Scorer:
     split: Split
     journal: Journal
     budget: float | None = None
+    stacked: Callable[[Stack], Runner] | None = None
     _placed: tuple[int, str] | None = field(default=None, init=False)
     _since: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.monotonic()), init=False)
 
@@ -102,10 +106,9 @@ class Scorer:
         spans: Mapping[str, tuple[int, int]],
         data: Mapping[str, Rows],
     ) -> None:
-        self._place(rung, candidate)
-        found = {}
+        run, found = self._runner(rung, candidate), {}
         for task, (start, stop) in spans.items():
-            logits = self.bench.run(rung, task, data[task].rows[start:stop])
+            logits = run(rung, task, data[task].rows[start:stop])
             found[task] = logits.argmax(axis=1) == data[task].labels[start:stop]
         cpu, wall = time.process_time(), time.monotonic()
         self.journal.add(asked, found, cpu - self._since[0], wall - self._since[1])
@@ -115,11 +118,15 @@ class Scorer:
         """Wall-clock seconds since the search began, those before it was interrupted included."""
         return self.journal.wall_seconds + time.monotonic() - self._since[1]
 
-    def _place(self, rung: RungSize, candidate: Candidate) -> None:
+    def _runner(self, rung: RungSize, candidate: Candidate) -> Runner:
+        if candidate.stack is not None:
+            assert self.stacked is not None, "a search of stacks says how to run them"
+            return self.stacked(candidate.stack)
         if self._placed == (rung.index, candidate.key):
-            return
+            return self.bench.run
         self._placed = None
         made = ((place, candidate.at(place.version.block, place.group)) for place in self.material.places(rung))
         versions = {place.version: self.material.merge(place, formula) for place, formula in made if formula}
         self.bench.put(rung, versions)
         self._placed = (rung.index, candidate.key)
+        return self.bench.run

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-TunerName = Literal["df-merge", "automerge"]
+TunerName = Literal["df-merge", "automerge", "depth"]
 Objective = Literal["mean", "pareto"]
 
 

@@ -64,7 +64,7 @@ class Trials:
 
     def winner(self) -> tuple[Candidate, Outcome] | None:
         """The best of the `RESCORED` best that change something, on `RESCORE` times the rows; of equals the first."""
-        changing = [found for found in self.finished.values() if found[0].formula is not None or found[0].fixed]
+        changing = [found for found in self.finished.values() if found[0].changes]
         ranked = sorted(changing, key=lambda found: -found[1].mean)[:RESCORED]
         again = [(own, self.scorer.score(self.rung, own, RESCORE * self.rows)) for own, _ in ranked]
         return max(again, key=lambda found: found[1].mean, default=None)

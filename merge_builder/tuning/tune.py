@@ -64,9 +64,9 @@ def tune(
     """Search at every rung of `settings`, the largest first, and write the ladder `out`.
 
     A version that one rung has settled stays so at the next, whose search begins with what the last one found. A rung's
-    result is published if its mean on the held-out rows is above the untuned ladder's at that rung and surely so (`judge`);
-    else its own versions stay untuned. All that is known is kept in `working_folder(out)` until `out` is there: a search
-    that was stopped goes on when called again with the same inputs.
+    result is published if its mean on the held-out rows is above the untuned ladder's at that rung, and surely so (see
+    `judge`); else its own versions stay untuned. All that is known is kept in `working_folder(out)` until `out` is
+    there: a search that was stopped goes on when called again with the same inputs.
 
     Raises:
         InputError: the recipe, the rows or a rung is unfit, or `out` exists already.

@@ -2,12 +2,16 @@ import json
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from transformers import BertForSequenceClassification
 
 import deploy.bench
 from deploy.runner import engine_runner
 from merge_builder.evaluation import Row
 from merge_builder.ladder import open_ladder
+
+from ...conftest import LABELS
 
 
 @pytest.fixture
@@ -46,6 +50,36 @@ def test_a_tuned_ladder_is_verified_and_evaluated_like_any_other(
     assert ("tuned" if own["published"] else "stays untuned") in told.err
     assert mergeladder("verify", out).code == 0
     assert mergeladder("evaluate", out, "--data", data, "--rungs", "1", "--json", "-").code == 0
+
+
+def test_a_depth_that_is_better_is_evaluated_and_exported(mergeladder, recipe_file, data, tmp_path) -> None:
+    """Of a recipe that any expert does better than."""
+    recipe = yaml.safe_load(recipe_file.read_text()) | {"method": {"name": "task_arithmetic", "scale": 60.0}}
+    recipe["base"] = str(recipe_file.parent / recipe["base"])
+    for own in recipe["tasks"].values():
+        own["model"] = str(recipe_file.parent / own["model"])
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(recipe))
+    out = tmp_path / "stacked"
+    told = mergeladder(
+        *("tune", tmp_path / "bad.yaml", "--data", data, "--tuner", "depth"),
+        *("--trials", 6, "--rows", 18, "--json", out),
+    )
+    assert told.code == 0
+    (own,) = told.document["rungs"]
+    assert own["published"]
+    assert mergeladder("verify", out).code == 0
+    assert mergeladder("inspect", out).code == 0
+    scores = mergeladder("evaluate", out, "--data", data, "--json", "-").document
+    assert mergeladder("export", out, "--task", "mood", "--rung", "1", tmp_path / "mood").code == 0
+    assert "depth-wise integration" in (tmp_path / "mood" / "README.md").read_text()
+    model = BertForSequenceClassification.from_pretrained(tmp_path / "mood").eval()
+    assert model.config.num_hidden_layers == len(own["parameters"]["layers"])
+    rows = [json.loads(line) for line in (data.parent / "mood.jsonl").read_text().splitlines()]
+    right = 0
+    for row in rows:
+        ids = [2, *(5 + int(word[1:]) for word in row["text"].split()), 3]
+        right += LABELS["mood"][model(torch.tensor([ids])).logits[0].argmax()] == row["label"]
+    assert [s["accuracy"] for s in scores["scores"] if s["task"] == "mood"] == [pytest.approx(right / len(rows))]
 
 
 def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(
