@@ -17,7 +17,7 @@ from torch import Tensor
 
 from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder, Rung
-from serving.engine.allocator import keep_freed_memory, release_freed_memory
+from serving.engine.allocator import FreedMemory, keep_freed_memory
 from serving.engine.answer import TaskHead, answer
 from serving.engine.check import check_text
 from serving.engine.forward import forward
@@ -42,6 +42,7 @@ class Engine:
     _whole: frozenset[str]  # the tasks of which all tokens leave the last layer
     _max_lengths: Mapping[str, int]
     _loaded: Loaded
+    _freed: FreedMemory = field(default_factory=FreedMemory)
     _running: Lock = field(default_factory=Lock)
 
     @property
@@ -152,6 +153,7 @@ class Engine:
             left = forward(self._skeleton, plan, batch, self.device)
             logits = answer(self._skeleton, self._heads, loaded.layouts[-1], plan[-1], left, len(batch))
             seconds = loaded.scratch.take_seconds() if loaded.scratch else 0.0
+        self._freed.bound()
         tokens = sum(item.length for item in batch)
         return BatchOutput(logits, loaded.rung, tokens, sum(stage.tokens for stage in plan[1:-1]), seconds)
 
@@ -162,7 +164,7 @@ class Engine:
             MergeLadderError: a stored file is missing or broken; the engine stays on its rung.
         """
         self._loaded = load_rung(self.ladder, self._skeleton, rung, self._loaded.held, self.device, self.dtype)
-        release_freed_memory()
+        self._freed.release()
 
     def substitute(self, versions: Held) -> None:
         """Compute the next batches with `versions`, by (block, version id), in place of those stored; plain float32.
@@ -177,7 +179,7 @@ class Engine:
 
 def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype = "float32") -> Engine:
     """Load a ladder at one of its rungs. On the CPU the weights are mapped from their files, shared between processes,
-    and the process's allocator is set to keep what is freed (`serving.engine.allocator`).
+    and the process's allocator is set to keep what is freed, within bounds (`serving.engine.allocator`).
 
     With `dtype` int8, which needs the CPU, the matrices of linear layers are held in 8 bits, in memory of this process
     alone: less of it and less to compute, at some cost in accuracy. Embeddings and masked versions stay as they are.
@@ -194,7 +196,7 @@ def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype
     skeleton = build_skeleton(ladder, device)
     most = skeleton.max_tokens
     heads = load_heads(ladder, skeleton.family, device)
-    engine = Engine(
+    return Engine(
         ladder=ladder,
         _tokenizer=load_tokenizer(ladder.base_dir) if skeleton.family.modality == "text" else None,
         device=device,
@@ -205,5 +207,3 @@ def load_engine(ladder: Ladder, rung: Rung, *, device: str = "cpu", dtype: Dtype
         _max_lengths={task.name: min(task.max_length or most, most) for task in ladder.manifest.tasks},
         _loaded=load_rung(ladder, skeleton, rung, {}, device, dtype),
     )
-    release_freed_memory()
-    return engine
