@@ -4,7 +4,7 @@ transformers' layers call it through `AttentionInterface`; the lengths travel in
 layer has its attention written out instead, the family's adapter calls `attend`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ NAME = "mergeladder_packed"
 
 # (sequences, length) for neighbouring sequences of equal length, in the order of the tokens.
 Lengths = Sequence[tuple[int, int]]
+
+_STRIDE = 256  # tokens that look for those near them at once
 
 
 def packed_attention(
@@ -36,7 +38,7 @@ def packed_attention(
     (1, tokens, heads, head size).
     """
     q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))
-    return _by_sequences(q, k, v, packed, biases, scaling, bool(module.is_causal)).unsqueeze(0), None
+    return _by_sequences(q, k, v, packed, _all_to_all(packed, biases, scaling, bool(module.is_causal))), None
 
 
 def attend(
@@ -56,28 +58,56 @@ def attend(
     the default is one by the root of the head size.
     """
     q, k, v = (x[0].view(len(x[0]), heads, -1) for x in (query, key, value))
-    return _by_sequences(q, k, v, packed, biases, scaling, causal=False).flatten(1).unsqueeze(0)
+    return _by_sequences(q, k, v, packed, _all_to_all(packed, biases, scaling, causal=False)).flatten(2)
 
 
-def _by_sequences(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    packed: Lengths,
-    biases: Sequence[Tensor | None] | None,
-    scaling: float | None,
-    causal: bool,
-) -> Tensor:
-    """`attend` for (tokens, heads, head size)."""
+def attend_near(heads: int, distance: int, query: Tensor, key: Tensor, value: Tensor, packed: Lengths) -> Tensor:
+    """As `attend`, every token to those at most so far from it: the cost grows with the length, not with its square."""
+    q, k, v = (x[0].view(len(x[0]), heads, -1) for x in (query, key, value))
+    return _by_sequences(q, k, v, packed, lambda _, *parts: _near(distance, *parts)).flatten(2)
+
+
+# The number of an entry of `packed`, then queries, keys and values, (sequences, heads, length, head size).
+_Attention = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+
+def _by_sequences(query: Tensor, key: Tensor, value: Tensor, packed: Lengths, attention: _Attention) -> Tensor:
+    """(1, tokens, heads, head size), of (tokens, heads, head size): `attention` of each entry of `packed`."""
     outputs: list[Tensor] = []
     start = 0
-    for (count, length), bias in zip(packed, biases or [None] * len(packed), strict=True):
+    for number, (count, length) in enumerate(packed):
         end = start + count * length
         q, k, v = (x[start:end].view(count, length, *x.shape[1:]).transpose(1, 2) for x in (query, key, value))
-        attended = scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scaling, is_causal=causal)
-        outputs.append(attended.transpose(1, 2).flatten(0, 1))
+        outputs.append(attention(number, q, k, v).transpose(1, 2).flatten(0, 1))
         start = end
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)).unsqueeze(0)
+
+
+def _all_to_all(
+    packed: Lengths, biases: Sequence[Tensor | None] | None, scaling: float | None, causal: bool
+) -> _Attention:
+    masks = biases or [None] * len(packed)
+    if len(masks) != len(packed):
+        raise ValueError(f"there are {len(masks)} biases for {len(packed)} lengths")
+    return lambda number, query, key, value: scaled_dot_product_attention(
+        query, key, value, attn_mask=masks[number], scale=scaling, is_causal=causal
+    )
+
+
+def _near(distance: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    length = query.shape[2]
+    if length <= distance + 1:
+        return scaled_dot_product_attention(query, key, value)
+    at = torch.arange(length, device=query.device)
+    out = torch.empty_like(query)
+    for first in range(0, length, _STRIDE):
+        past = min(first + _STRIDE, length)
+        low, high = max(0, first - distance), min(length, past + distance)
+        near = (at[first:past, None] - at[low:high]).abs() <= distance
+        out[:, :, first:past] = scaled_dot_product_attention(
+            query[:, :, first:past], key[:, :, low:high], value[:, :, low:high], attn_mask=near
+        )
+    return out
 
 
 AttentionInterface.register(NAME, packed_attention)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from transformers import AlbertModel
 
 from serving.engine.attention import attend
+from serving.engine.families import bert
 from serving.engine.families.family import Family, Lengths
 from serving.engine.heads.classifier import linear, two_layers
 from serving.engine.heads.head import Head
-from serving.engine.packing import PackedText, pack_text
-from serving.engine.types import Encoded
+from serving.engine.packing import PackedText
 
 _POOLER = "pooler.weight"
 CLASSIFIER = linear("classifier")
@@ -35,13 +35,8 @@ def _layers(model: Any) -> Sequence[str]:
     ]
 
 
-def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
-    return pack_text(inputs, device)
-
-
 def _embed(model: Any, packed: PackedText) -> Tensor:
-    narrow = model.embeddings(packed.input_ids, packed.token_type_ids, packed.positions)
-    embedded: Tensor = model.encoder.embedding_hidden_mapping_in(narrow)
+    embedded: Tensor = model.encoder.embedding_hidden_mapping_in(bert.embed(model, packed))
     return embedded
 
 
@@ -70,7 +65,7 @@ FAMILY = Family(
     layers=_layers,
     pooler=("pooler",),
     behind=("attention.dense", "attention.LayerNorm", "ffn", "ffn_output", "full_layer_layer_norm"),
-    pack=_pack,
+    pack=bert.pack,
     embed=_embed,
     attend=_attend,
     finish=_finish,

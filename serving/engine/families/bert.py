@@ -24,15 +24,18 @@ def _build(config: Any, names: set[str], attention: str) -> nn.Module:
     return model
 
 
-def _layers(model: Any) -> Sequence[str]:
+def layers(model: Any) -> Sequence[str]:
+    """`Family.layers` of an encoder with a list `layer`, as most have."""
     return [f"encoder.layer.{number}" for number in range(len(model.encoder.layer))]
 
 
-def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
+def pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
+    """`Family.pack` where positions count from 0."""
     return pack_text(inputs, device)
 
 
-def _embed(model: Any, packed: PackedText) -> Tensor:
+def embed(model: Any, packed: PackedText) -> Tensor:
+    """`Family.embed` of embeddings that add words, token types and positions."""
     embedded: Tensor = model.embeddings(packed.input_ids, packed.token_type_ids, packed.positions)
     return embedded
 
@@ -47,7 +50,8 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
     return output
 
 
-def _pool(model: Any, rows: Tensor) -> Tensor:
+def pool(model: Any, rows: Tensor) -> Tensor:
+    """`Family.pool`: a dense layer and its activation."""
     pooled: Tensor = model.pooler.activation(model.pooler.dense(rows))
     return pooled
 
@@ -58,14 +62,14 @@ def _head(_config: Mapping[str, Any], names: Collection[str]) -> Head:
 
 FAMILY = Family(
     build=_build,
-    layers=_layers,
+    layers=layers,
     pooler=("pooler",),
     behind=("attention.output", "intermediate", "output"),
-    pack=_pack,
-    embed=_embed,
+    pack=pack,
+    embed=embed,
     attend=_attend,
     finish=_finish,
-    pool=_pool,
+    pool=pool,
     head=_head,
     max_tokens=lambda config: int(config.max_position_embeddings),
 )

@@ -16,13 +16,12 @@ from transformers.activations import ACT2FN
 from transformers.models.deberta_v2.modeling_deberta_v2 import make_log_bucket_position
 
 from serving.engine.attention import attend
+from serving.engine.families import bert
 from serving.engine.families.family import Family, Lengths
 from serving.engine.heads.classifier import two_layers
 from serving.engine.heads.head import Head
-from serving.engine.packing import PackedText, pack_text
 from serving.engine.relative import Stretch, by_distance, distances, lengths_of, stretches
 from serving.engine.routed import Route, Routed
-from serving.engine.types import Encoded
 
 
 def _build(config: Any, _names: set[str], _attention: str) -> nn.Module:
@@ -31,19 +30,6 @@ def _build(config: Any, _names: set[str], _attention: str) -> nn.Module:
     if encoder.conv is not None:  # part of the first layer: it stands beside its attention and behind it
         encoder.layer[0].conv, encoder.conv = encoder.conv, None
     return model
-
-
-def _layers(model: Any) -> Sequence[str]:
-    return [f"encoder.layer.{number}" for number in range(len(model.encoder.layer))]
-
-
-def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
-    return pack_text(inputs, device)
-
-
-def _embed(model: Any, packed: PackedText) -> Tensor:
-    embedded: Tensor = model.embeddings(packed.input_ids, packed.token_type_ids, packed.positions)
-    return embedded
 
 
 def _attend(model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor:
@@ -160,11 +146,11 @@ def _head(config: Mapping[str, Any], _names: Collection[str]) -> Head:
 
 FAMILY = Family(
     build=_build,
-    layers=_layers,
+    layers=bert.layers,
     everywhere=("encoder.rel_embeddings", "encoder.LayerNorm"),
     behind=("attention.output", "intermediate", "output", "conv.LayerNorm"),
-    pack=_pack,
-    embed=_embed,
+    pack=bert.pack,
+    embed=bert.embed,
     attend=_attend,
     finish=_finish,
     head=_head,

@@ -1,6 +1,6 @@
 """DINOv2: ViT with layer scales; `Dinov2ForImageClassification` checkpoints read class token and mean of patches."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import Dinov2Model
 from transformers.models.dinov2.modeling_dinov2 import Dinov2LayerScale
 
-from serving.engine.families import vit
+from serving.engine.families import bert, vit
 from serving.engine.families.family import Lengths
 from serving.engine.families.patches import patch_projection
 from serving.engine.heads.head import Head
@@ -44,10 +44,6 @@ def _build(config: Any, _names: set[str], attention: str) -> nn.Module:
     return built
 
 
-def _layers(model: Any) -> Sequence[str]:
-    return [f"encoder.layer.{number}" for number in range(len(model.encoder.layer))]
-
-
 def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor:
     attended: Tensor = layer.attention(layer.norm1(hidden), packed=lengths)[0]
     return attended
@@ -71,7 +67,7 @@ def _layer_scale(_leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route
 FAMILY = replace(
     vit.FAMILY,
     build=_build,
-    layers=_layers,
+    layers=bert.layers,
     behind=("layer_scale1", "norm2", "mlp", "layer_scale2"),
     attend=_attend,
     finish=_finish,

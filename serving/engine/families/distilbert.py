@@ -9,11 +9,11 @@ from torch.nn.functional import relu
 from transformers import DistilBertModel
 
 from serving.engine.attention import attend
+from serving.engine.families import bert
 from serving.engine.families.family import Family, Lengths
 from serving.engine.heads.classifier import two_layers
 from serving.engine.heads.head import Head
-from serving.engine.packing import PackedText, pack_text
-from serving.engine.types import Encoded
+from serving.engine.packing import PackedText
 
 CLASSIFIER = two_layers("pre_classifier", relu, "classifier")
 
@@ -27,10 +27,6 @@ def _build(config: Any, _names: set[str], _attention: str) -> nn.Module:
 
 def _layers(model: Any) -> Sequence[str]:
     return [f"transformer.layer.{number}" for number in range(len(model.transformer.layer))]
-
-
-def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
-    return pack_text(inputs, device)
 
 
 def _embed(model: Any, packed: PackedText) -> Tensor:
@@ -57,7 +53,7 @@ FAMILY = Family(
     build=_build,
     layers=_layers,
     behind=("attention.out_lin", "sa_layer_norm", "ffn", "output_layer_norm"),
-    pack=_pack,
+    pack=bert.pack,
     embed=_embed,
     attend=_attend,
     finish=_finish,

@@ -22,7 +22,7 @@ def _build(config: Any, _names: set[str], attention: str) -> nn.Module:
 
 
 def _embed(model: Any, packed: PackedText) -> Tensor:
-    embedded = bert.FAMILY.embed(model, packed)
+    embedded = bert.embed(model, packed)
     if hasattr(model, "embeddings_project"):
         embedded = model.embeddings_project(embedded)
     return embedded

@@ -11,13 +11,12 @@ from transformers.activations import ACT2FN
 from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
 from merge_builder.errors import InputError
-from serving.engine.attention import attend
+from serving.engine.attention import attend, attend_near
+from serving.engine.families import bert
 from serving.engine.families.family import Family, Lengths
 from serving.engine.heads.head import Head
 from serving.engine.heads.reading import FIRST, MEAN, Reading
-from serving.engine.packing import PackedText, pack_text
-from serving.engine.relative import by_distance, distances
-from serving.engine.types import Encoded
+from serving.engine.packing import PackedText
 
 
 def _build(config: Any, _names: set[str], _attention: str) -> nn.Module:
@@ -35,10 +34,6 @@ def _layers(model: Any) -> Sequence[str]:
     return [f"layers.{number}" for number in range(len(model.layers))]
 
 
-def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
-    return pack_text(inputs, device)
-
-
 def _embed(model: Any, packed: PackedText) -> Tensor:
     embedded: Tensor = model.embeddings(packed.input_ids)
     return embedded
@@ -50,16 +45,10 @@ def _attend(model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor:
     positions = torch.cat([torch.arange(length).repeat(count) for count, length in lengths]).to(hidden.device)
     cos, sin = model.rotary_emb(hidden, positions[None], layer.attention_type)
     query, key = apply_rotary_pos_emb(query, key, cos, sin, unsqueeze_dim=2)
-    windows = [_window(own, length, hidden.device) for _, length in lengths]
-    return attend(query.shape[2], query.flatten(2), key.flatten(2), value.flatten(2), lengths, biases=windows)
-
-
-def _window(attention: Any, length: int, device: torch.device) -> Tensor | None:
-    """(length, length), True where one token attends to the other; None: all to all."""
-    if attention.sliding_window is None or length < attention.sliding_window:
-        return None
-    # `sliding_window` is one more than the greatest distance.
-    return by_distance(distances(length, device).abs() < attention.sliding_window)
+    heads, parts = query.shape[2], (query.flatten(2), key.flatten(2), value.flatten(2))
+    if own.sliding_window is None:
+        return attend(heads, *parts, lengths)
+    return attend_near(heads, own.sliding_window - 1, *parts, lengths)  # it is one more than the greatest distance
 
 
 def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
@@ -101,7 +90,7 @@ FAMILY = Family(
     layers=_layers,
     tail=("final_norm",),
     behind=("attn.Wo", "mlp_norm", "mlp"),
-    pack=_pack,
+    pack=bert.pack,
     embed=_embed,
     attend=_attend,
     finish=_finish,

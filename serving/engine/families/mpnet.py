@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import MPNetModel
 
 from serving.engine.attention import attend
+from serving.engine.families import bert
 from serving.engine.families.family import Family, Lengths
 from serving.engine.heads.classifier import two_layers
 from serving.engine.heads.head import Head
@@ -22,10 +23,6 @@ _PADDING = 1  # whatever the config says; see MPNetEmbeddings
 def _build(config: Any, names: set[str], _attention: str) -> nn.Module:
     model: nn.Module = MPNetModel(config, add_pooling_layer="pooler.dense.weight" in names)
     return model
-
-
-def _layers(model: Any) -> Sequence[str]:
-    return [f"encoder.layer.{number}" for number in range(len(model.encoder.layer))]
 
 
 def _pack(_config: Any, inputs: Sequence[Encoded], device: str) -> PackedText:
@@ -58,18 +55,13 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
     return output
 
 
-def _pool(model: Any, rows: Tensor) -> Tensor:
-    pooled: Tensor = model.pooler.activation(model.pooler.dense(rows))
-    return pooled
-
-
 def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
     return CLASSIFIER
 
 
 FAMILY = Family(
     build=_build,
-    layers=_layers,
+    layers=bert.layers,
     pooler=("pooler",),
     everywhere=("encoder.relative_attention_bias",),
     behind=("attention.attn.o", "attention.LayerNorm", "intermediate", "output"),
@@ -77,7 +69,7 @@ FAMILY = Family(
     embed=_embed,
     attend=_attend,
     finish=_finish,
-    pool=_pool,
+    pool=bert.pool,
     head=_head,
     max_tokens=lambda config: int(config.max_position_embeddings - _PADDING - 1),
 )

@@ -42,14 +42,16 @@ def _attend(_model: Any, layer: Any, hidden: Tensor, lengths: Lengths) -> Tensor
     return attended
 
 
-def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
+def finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
+    """`Family.finish` of a pre-norm layer."""
     # In place: nobody else has the output of a linear layer.
     hidden = attended.add_(hidden)
     output: Tensor = layer.mlp(layer.layernorm_after(hidden)).add_(hidden)
     return output
 
 
-def _after(model: Any, rows: Tensor) -> Tensor:
+def after(model: Any, rows: Tensor) -> Tensor:
+    """`Family.after`: a last norm."""
     normed: Tensor = model.layernorm(rows)
     return normed
 
@@ -67,8 +69,8 @@ FAMILY = Family(
     pack=pack_behind(_SPECIAL),
     embed=_embed,
     attend=_attend,
-    finish=_finish,
-    after=_after,
+    finish=finish,
+    after=after,
     head=_head,
     max_tokens=max_tokens_behind(_SPECIAL),
     image_tokens=tokens_behind(_SPECIAL),

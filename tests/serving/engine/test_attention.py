@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from serving.engine.attention import attend, packed_attention
+from serving.engine.attention import attend, attend_near, packed_attention
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -39,3 +39,13 @@ def test_biases_are_added_to_the_scores_of_their_sequences_and_a_mask_leaves_tok
         )
         right = ((q @ k.transpose(-1, -2) * 0.5 + bias).softmax(-1) @ v).transpose(0, 1).flatten(1)
         torch.testing.assert_close(output[0, start : start + bias.shape[-1]], right)
+
+
+@pytest.mark.parametrize("distance", [1, 40, 300, 700])
+def test_tokens_attend_to_those_near_them(distance: int) -> None:
+    heads, size, packed = 2, 3, [(2, 5), (1, 1), (2, 256), (1, 257), (1, 620)]
+    tokens = sum(count * length for count, length in packed)
+    query, key, value = torch.randn(3, 1, tokens, heads * size, generator=torch.Generator().manual_seed(0))
+    output = attend_near(heads, distance, query, key, value, packed)
+    near = [(torch.arange(length)[:, None] - torch.arange(length)).abs() <= distance for _, length in packed]
+    torch.testing.assert_close(output, attend(heads, query, key, value, packed, biases=near))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import ModernBertForSequenceClassification
 
 from merge_builder.build import build
 from merge_builder.errors import InputError
@@ -12,6 +14,7 @@ from merge_builder.recipe import load_recipe
 from serving.engine.engine import load_engine
 from serving.engine.types import Encoded
 
+from ....conftest import tokenizer
 from .conftest import Build, save_suite
 from .rows import ROWS, TASKS, Row
 
@@ -62,3 +65,24 @@ def test_positions_that_depend_on_the_company_of_a_text_are_refused(tmp_path: Pa
     ladder = build(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "ladder", threads=1)
     with pytest.raises(InputError, match=r"full_attention are of type 'dynamic'.*cannot be served"):
         load_engine(ladder, rung_at(ladder.manifest, 0))
+
+
+def test_a_text_of_many_windows_has_the_logits_of_transformers(tmp_path: Path) -> None:
+    row = ROWS["modernbert"]
+    row = Row(row.config, row.base, row.expert, row.keys | {"max_position_embeddings": 1100})
+    save_suite(tmp_path, row)
+    long = tokenizer()
+    long.model_max_length = 1100
+    long.save_pretrained(tmp_path / "base")
+    (tmp_path / "recipe.yaml").write_text("base: base\ntasks: {ant: {model: ant}, bee: {model: bee}}\n")
+    ladder = build(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "ladder", threads=1)
+    engine = load_engine(ladder, rung_at(ladder.manifest, 0))
+    chance = np.random.default_rng(0)
+    texts = [tuple(chance.integers(0, 100, length).tolist()) for length in (1000, 30, 257, 257, 1000)]
+    answers = engine.run([Encoded(ids, (0,) * len(ids), ("ant", "bee")) for ids in texts]).logits
+    for task in ("ant", "bee"):
+        model = ModernBertForSequenceClassification.from_pretrained(tmp_path / task).eval()
+        with torch.inference_mode():
+            right = [model(input_ids=torch.tensor([ids])).logits[0].numpy() for ids in texts]
+        assert np.ptp(right, axis=0).min() > 1e-2
+        np.testing.assert_allclose([answer[task] for answer in answers], right, atol=1e-5)
