@@ -38,7 +38,8 @@ class Family:
     `max_tokens(config)`: the most tokens of a sequence.
     `image_tokens(config, height, width)`: the tokens of an image of this size (images alone).
     `grid(config, image, layer)`: the rows and columns of patches with which an image enters the layer with that number,
-    where attention depends on them: then `attend` takes (images, grid) in place of (sequences, length).
+    and what else images have to be alike in, where attention depends on them: then `attend` takes (images, grid) in
+    place of (sequences, length).
     `merges(config)`: how many tokens become one, by the number of the layer whose `attend` does that.
     `unread`: merged tensors that no answer depends on; `build` leaves them out.
     `twins`: routed twins for types of leaves beside linear layers, embedding tables and layer norms.
@@ -61,7 +62,7 @@ class Family:
     pool: Callable[[Any, Tensor], Tensor] = _unchanged
     image_tokens: Callable[[Any, int, int], int] | None = None
     token_head: Callable[[Mapping[str, Any], Collection[str]], Head] | None = None
-    grid: Callable[[Any, Any, int], tuple[int, int]] | None = None
+    grid: Callable[[Any, Any, int], tuple[int, ...]] | None = None
     merges: Callable[[Any], Mapping[int, int]] | None = None
     unread: frozenset[str] = frozenset()
     twins: Mapping[type[nn.Module], Twin] = field(default_factory=dict)

@@ -13,6 +13,8 @@ _SWIN = {"image_size": 32, "patch_size": 2, "embed_dim": 12, "depths": [2, 2], "
 _ANY = {"interpolate_pos_encoding": True}
 # The model's own size, other ones, one that leaves a rest beside its patches, one of a single patch.
 _SIZES = ((20, 20), (12, 28), (20, 20), (28, 12), (36, 16), (9, 15), (4, 4))
+# Where windows, and squares of four patches that become one, are filled up; the least that there may be.
+_PARTIAL_WINDOWS = ((33, 21), (30, 14), (13, 50), (30, 14))
 _WHOLE_WINDOWS = ((32, 32), (16, 48), (16, 16), (48, 16), (32, 32), (32, 16))
 
 
@@ -48,7 +50,16 @@ ROWS = {
         "Beit",
         _IMAGE | {"use_absolute_position_embeddings": True, "use_mean_pooling": False, "layer_scale_init_value": 0.0},
     ),
-    "swin": _row(transformers.SwinConfig, "Swin", _SWIN, sizes=_WHOLE_WINDOWS, passes=2 + 0.25 + 2 * 0.25),
+    "swin": _row(
+        transformers.SwinConfig, "Swin", _SWIN, sizes=_WHOLE_WINDOWS + _PARTIAL_WINDOWS, passes=2 + 0.25 + 2 * 0.25
+    ),
+    "swin-of-three-stages": _row(
+        transformers.SwinConfig,
+        "Swin",
+        _SWIN | {"depths": [1, 2, 1], "num_heads": [2, 4, 4], "window_size": 3, "qkv_bias": False},
+        sizes=((24, 24), (21, 37), (29, 18), (24, 24), (17, 25)),
+        passes=1 + 0.25 + 2 * 0.25 + 0.0625 + 0.0625,
+    ),
     "swin-absolute": _row(
         transformers.SwinConfig,
         "Swin",

@@ -133,8 +133,9 @@ def test_8_bit_matrices_answer_nearly_alike(make_ladder: Build, name: str) -> No
     ("name", "size", "message"),
     [
         ("vit", (3, 40), "3 x 40 pixels is smaller than one patch of 4 x 4"),
-        ("swin", (32, 24), "32 x 24 pixels does not fit: sides have to be multiples of 16"),
-        ("swin", (0, 16), "0 x 16 pixels does not fit"),
+        ("swin", (32, 12), "32 x 12 pixels is too small: .* a window of 4 x 4, which takes 13 pixels a side"),
+        ("swin", (0, 16), "0 x 16 pixels is too small"),
+        ("swin-absolute", (30, 32), "30 x 32 pixels does not fit .*: sides have to be multiples of 4"),
     ],
 )
 def test_sizes_that_cannot_be_computed_are_refused(
