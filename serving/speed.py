@@ -8,6 +8,9 @@ speed.seconds(400)
 import math
 
 _PAST = 0.9  # weight of the past: about the last ten batches count
+# A machine that stood still for a moment tells nothing of the next batch: one that took more than so many times what was
+# expected counts as if it had taken that. If the machine has become slower for good, it is learnt a bit later.
+_CLIP = 4.0
 
 
 class Speed:
@@ -22,6 +25,8 @@ class Speed:
 
     def record(self, tokens: int, seconds: float) -> None:
         """Learn from a batch that took so long."""
+        if expected := self.seconds(tokens):
+            seconds = min(seconds, _CLIP * expected)
         self._count = _PAST * self._count + 1
         self._tokens = _PAST * self._tokens + tokens
         self._seconds = _PAST * self._seconds + seconds

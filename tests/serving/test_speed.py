@@ -45,3 +45,19 @@ def test_the_past_is_forgotten() -> None:
     speed = taught(*[(100, 9.0), (200, 18.0)] * 5, *[(100, 0.1), (200, 0.2)] * 40)
 
     assert speed.seconds(300) == pytest.approx(0.3, rel=0.1)
+
+
+def test_one_batch_during_which_the_machine_stood_still_is_not_believed() -> None:
+    steady = [(tokens, 0.05 + 0.001 * tokens) for tokens in (100, 900, 400, 700)] * 5
+
+    speed = taught(*steady, (500, 30.0))
+
+    assert speed.seconds(500) < 2 * 0.55
+    assert speed.seconds(2000) < 2 * 2.05
+
+
+def test_a_machine_that_became_slower_for_good_is_believed() -> None:
+    before = [(tokens, 0.05 + 0.001 * tokens) for tokens in (100, 900, 400, 700)] * 5
+    after = [(tokens, 20 * seconds) for tokens, seconds in before]
+
+    assert taught(*before, *after, *after).seconds(500) == pytest.approx(20 * 0.55, rel=0.1)
