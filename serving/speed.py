@@ -8,8 +8,8 @@ speed.seconds(400)
 import math
 
 _PAST = 0.9  # weight of the past: about the last ten batches count
-# A machine that stood still for a moment tells nothing of the next batch: one that took more than so many times what was
-# expected counts as if it had taken that. If the machine has become slower for good, it is learnt a bit later.
+# A machine that stood still for a moment tells nothing of the next batch: one that took more than so many times what
+# was expected counts as if it had taken that. If the machine has become slower for good, it is learnt a bit later.
 _CLIP = 4.0
 
 
