@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from merge_builder.linkage import Grouping, Linkage, Priorities, Tasks
+from merge_builder.linkage import SQUARED, Grouping, Linkage, Priorities, Tasks
 from merge_builder.trace import Merge, join
 
 # Little is enough: a norm has a thousandth of its layer's bytes. With more, early layers merge although they are the
@@ -33,7 +33,7 @@ def make_compute_trace(
 
     Ties go to a path, the earlier stage or block, and then to the smallest task indices.
     """
-    nearest = 0.0 if linkage == "ward" else 1.0
+    nearest = 0.0 if linkage in SQUARED else 1.0
     blocks = [Grouping(gram, size, linkage, priorities) for gram, size in zip(grams, block_bytes, strict=True)]
     paths = _Paths(blocks, block_bytes, stages, nearest)
     trace: list[Merge] = []

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from merge_builder.similarity import cosine
 
-Linkage = Literal["min", "average", "ward"]
+Linkage = Literal["min", "average", "ward", "sum"]
+SQUARED: tuple[Linkage, ...] = ("ward", "sum")  # go by squared distances per byte, not by cosines
 Group = tuple[int, ...]
 Tasks = NDArray[np.intp]
 
@@ -40,7 +41,7 @@ class Grouping:
     `groups[i]`: the members of the group whose smallest task is i. `label[task]`: the smallest task of its group.
     `likeness[i, j]`: of two such groups, -inf where i or j is not one or both are the same; larger merges first. It is
     rounded, so that equal ones tie on every machine. A pair's weight, the mean of its tasks' weights, multiplies the
-    distance: 1 - cosine, or what Ward's linkage adds per byte.
+    distance: 1 - cosine, or what Ward's linkage or the sum of squared distances adds per byte.
     """
 
     def __init__(self, gram: NDArray[np.float64], size: int, linkage: Linkage, priorities: Priorities) -> None:
@@ -52,8 +53,11 @@ class Grouping:
         self._counts = np.ones(tasks)
         # [i, j]: the sum over all pairs of members of group i and group j; for `min` the smallest.
         self._pairs = gram.copy()
-        if linkage != "ward":
-            stretch = (self._weights[:, None] + self._weights[None, :]) / 2
+        stretch = (self._weights[:, None] + self._weights[None, :]) / 2
+        if linkage == "sum":
+            own = np.diagonal(gram)
+            self._pairs = np.maximum(own[:, None] + own - 2 * gram, 0.0) * stretch
+        elif linkage != "ward":
             # Whole billionths: their sums are exact, so equal averages are equal whatever the order of summing.
             self._pairs = np.rint((1 - (1 - cosine(gram)) * stretch) * 1e9)
         self.likeness = np.stack([self._row(task) for task in range(tasks)])
@@ -91,6 +95,9 @@ class Grouping:
             apart = np.maximum(within[group] + within - 2 * self._pairs[group] / (mine * counts), 0.0)
             weight = (self._weights[group] + self._weights) / (mine + counts)
             row = _significant(-(mine * counts / (mine + counts)) * apart * weight / self._size)
+        elif self._linkage == "sum":
+            # Every two tasks of a group disturb each other: a merge adds those between A and B, however many there are.
+            row = _significant(-self._pairs[group] / self._size)
         else:
             row = self._pairs[group] / (mine * counts if self._linkage == "average" else 1) / 1e9
         row[self.label != np.arange(len(row))] = row[group] = -np.inf

@@ -1,6 +1,6 @@
 """Merge methods, one file a method; importing a method registers it."""
 
-from merge_builder.methods import average, consensus, emr, fisher, iso, pcb, task_arithmetic, ties, tsv, tsv_iso, wudi
+from merge_builder.methods import average, consensus, emr, fisher, iso, pcb, task_arithmetic, ties, tsv, tsv_wudi, wudi
 from merge_builder.methods.contract import REGISTRY, Method, check_parameters, find_method
 
 __all__ = [
@@ -17,6 +17,6 @@ __all__ = [
     "task_arithmetic",
     "ties",
     "tsv",
-    "tsv_iso",
+    "tsv_wudi",
     "wudi",
 ]

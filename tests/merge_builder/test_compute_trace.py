@@ -16,7 +16,9 @@ Groups = list[dict[int, Group]]  # of each block: every task's group
 
 
 def apart(vectors: np.ndarray, a: Group, b: Group, linkage: Linkage) -> float:
-    """The distance of two groups of a block, from the task vectors themselves; Ward's is not per byte here."""
+    """The distance of two groups of a block, from the task vectors themselves; squared ones are not per byte here."""
+    if linkage == "sum":
+        return float(sum(np.sum((vectors[i] - vectors[j]) ** 2) for i in a for j in b))
     if linkage == "ward":
         between = np.sum((vectors[list(a)].mean(0) - vectors[list(b)].mean(0)) ** 2)
         return float(len(a) * len(b) / (len(a) + len(b)) * between)
@@ -33,7 +35,7 @@ def candidates(blocks: list[np.ndarray], groups: Groups, linkage: Linkage) -> di
     """Every block's merge and every path, as its set of merges, with its distance per byte gained."""
 
     def distance(block: int, a: Group, b: Group) -> float:
-        return apart(blocks[block], a, b, linkage) * (1 if linkage == "ward" else SIZES[block])
+        return apart(blocks[block], a, b, linkage) * (1 if linkage in ("ward", "sum") else SIZES[block])
 
     found: dict[frozenset[tuple], float] = {}
     for one, other in combinations(range(len(blocks[0])), 2):
@@ -81,14 +83,14 @@ def check(blocks: list[np.ndarray], linkage: Linkage) -> None:
         steps = steps[count:]
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 def test_it_takes_the_best_candidate_at_every_step(linkage: Linkage) -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
         check([rng.normal(size=(TASKS, 8)) + rng.normal(size=8) * rng.uniform(0, 2) for _ in STAGES], linkage)
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_with_ties_and_zero_task_vectors(linkage: Linkage, data: st.DataObject) -> None:
@@ -122,7 +124,7 @@ def shared_work(trace: list[Merge], size: float) -> int:
     return rows
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 def test_it_shares_more_work(linkage: Linkage) -> None:
     less = more = 0
     for seed in range(8):
@@ -145,7 +147,7 @@ def test_a_tiny_block_does_not_part_tasks_that_share_all_else() -> None:
     assert shared_work(trace, 2) < 0.7 * shared_work(plain, 2)
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
     grams = random_grams(1)
 
@@ -165,7 +167,7 @@ def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
     assert make_compute_trace(grams, SIZES, STAGES, linkage, everyone) == plain_trace
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 def test_where_work_is_worth_nothing_it_is_the_plain_trace(linkage: Linkage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute_trace, "WORK", 0.0)
     grams = random_grams(99)

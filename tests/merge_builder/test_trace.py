@@ -24,6 +24,9 @@ def brute_force(blocks: list[np.ndarray], sizes: list[int], linkage: Linkage) ->
         if linkage == "ward":
             distance = np.sum((x[list(a)].mean(0) - x[list(b)].mean(0)) ** 2)
             return float(f"{-len(a) * len(b) / (len(a) + len(b)) * distance / sizes[block]:.7e}")
+        if linkage == "sum":
+            distance = sum(np.sum((x[i] - x[j]) ** 2) for i in a for j in b)
+            return float(f"{-distance / sizes[block]:.7e}")
         cosines = [cosine(x[i], x[j]) for i in a for j in b]
         return min(cosines) if linkage == "min" else Fraction(sum(cosines), len(cosines))
 
@@ -51,7 +54,7 @@ vectors = st.integers(2, 6).flatmap(
 )
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 @settings(max_examples=150, deadline=None)
 @given(vectors=vectors)
 def test_trace_is_the_brute_force_greedy(linkage: Linkage, vectors: list[list[list[int]]]) -> None:
@@ -62,7 +65,7 @@ def test_trace_is_the_brute_force_greedy(linkage: Linkage, vectors: list[list[li
     assert len(trace) == len(blocks) * (len(blocks[0]) - 1)
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 def test_random_vectors(linkage: Linkage) -> None:
     rng = np.random.default_rng(0)
     blocks = [rng.normal(size=(6, 50)) for _ in range(5)]
@@ -75,7 +78,7 @@ def test_one_task_has_nothing_to_merge() -> None:
     assert make_trace([np.ones((1, 1))], [4], "min", equal_priorities(1)) == []
 
 
-@pytest.mark.parametrize("linkage", ["min", "average", "ward"])
+@pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
 def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
     rng = np.random.default_rng(1)
     blocks = [rng.normal(size=(5, 40)) for _ in range(4)]

@@ -7,8 +7,7 @@ WUDI = REGISTRY["wudi"]
 
 
 def merge(vectors: np.ndarray, **parameters: object) -> np.ndarray:
-    assert WUDI.prepare is not None
-    return WUDI.function(vectors, [WUDI.prepare(vector) for vector in vectors], **parameters)
+    return WUDI.function(vectors, **parameters)
 
 
 def loss(merged: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
