@@ -28,6 +28,7 @@ from merge_builder.evaluation import load_data
 from merge_builder.ladder import RungSize, select
 from merge_builder.tuning.candidate import UNTUNED, Candidate
 from merge_builder.tuning.df_merge import df_candidate
+from merge_builder.tuning.evaluator import Evaluator
 from merge_builder.tuning.fisher import ROWS, FisherCache
 from merge_builder.tuning.fusion import bucket, fusion_candidate
 from merge_builder.tuning.journal import open_journal
@@ -57,8 +58,9 @@ class Suite:
         reported = Split({}, {task: Rows(own.rows, np.array(own.labels)) for task, own in test.items()})
         self.bench = bench = engine_bench(self.ladder)
         self.material = args.stack.enter_context(open_material(recipe, self.ladder))
-        self.scorer = Scorer(bench, self.material, split, open_journal(args.work / "search.jsonl", str(args.seed)))
-        self.test = Scorer(bench, self.material, reported, open_journal(args.work / "test.jsonl", str(args.test_rows)))
+        searched, tested = (Evaluator(bench, self.material, own) for own in (split, reported))
+        self.scorer = Scorer(searched, open_journal(args.work / "search.jsonl", str(args.seed)))
+        self.test = Scorer(tested, open_journal(args.work / "test.jsonl", str(args.test_rows)))
         unlabelled = {task: own.rows[: args.fisher_rows] for task, own in split.search.items()}
         self.fisher = FisherCache(args.work / "fisher", self.material, bench.curvature, unlabelled)
         self.plain = PlainMethods(args.work / "merged", self.material)
@@ -121,7 +123,7 @@ class Suite:
         """The line of the predictions' mean over all experts, where every task has its own: at the first rung."""
         begin, right = time.process_time(), {}
         experts = self.test.score(rung, UNTUNED, part="held-out").right
-        for task, own in self.test.split.held_out.items():
+        for task, own in self.test.evaluator.rows("held-out").items():
             right[task] = ensemble(self.bench, self.ladder, task, own.rows).argmax(axis=1) == own.labels
         shares = {task: float(own.sum() / experts[task].sum()) for task, own in right.items()}
         test = held_out_score(Outcome(right, experts, shares))

@@ -1,5 +1,7 @@
 """`mergeladder tune`: merges made better with labelled rows."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,8 +9,10 @@ import typer
 
 from deploy.console import console, print_document, say
 from deploy.options import AsJson
+from merge_builder.errors import InputError
 
 if TYPE_CHECKING:
+    from deploy.tuning_workers import Workers
     from merge_builder.tuning import Report, RungReport, Trial
 
 
@@ -46,6 +50,13 @@ def tune(
         typer.Option(help="Of automerge and depth; with pareto the report also has what is best for some tasks."),
     ] = "mean",
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split and the same search.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Try so many candidates at a time, each in a process of its own (Ray).")
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The Ray cluster that runs the workers; without it, this machine does."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build a ladder and search for better merged weights at some of its rungs, with labelled rows.
@@ -77,11 +88,20 @@ def tune(
     from merge_builder.tuning.depth.tune import tune_depth
 
     torch.set_num_threads(1)  # sums come out the same whatever the machine
-    settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups, objective)
+    settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups, objective, workers or 1)
+    if ray is not None and workers is None:
+        raise InputError("--ray says where workers run: say how many with --workers")
     try:
-        with progress_bars(console) as progress:
+        with progress_bars(console) as progress, _workers(workers, ray) as spread:
             report = (tune_depth if tuner == "depth" else tune_rungs)(
-                load_recipe(recipe), data, out, settings, engine_bench, progress=progress, on_trial=_tell_trial
+                load_recipe(recipe),
+                data,
+                out,
+                settings,
+                engine_bench,
+                progress=progress,
+                on_trial=_tell_trial,
+                spread=spread,
             )
     except KeyboardInterrupt:
         say(f"stopped: what was found is kept in {working_folder(out)}; run the same command again to go on")
@@ -89,6 +109,17 @@ def tune(
     _tell(report)
     if as_json:
         print_document(report.document)
+
+
+@contextmanager
+def _workers(count: int | None, address: str | None) -> "Iterator[Workers | None]":
+    if count is None:
+        yield None
+        return
+    from deploy.tuning_workers import ray_workers
+
+    with ray_workers(count, address, lambda place: say(f"worker {place.process} on {place.node}")) as workers:
+        yield workers
 
 
 def _tell_trial(trial: "Trial") -> None:

@@ -53,13 +53,15 @@ Formula = Callable[[Site], Array]
 class Candidate:
     """`formula` makes the weights; None stands for the versions that are stored, or for those of a `stack` of layers.
 
-    `fixed` holds the formulas of versions, by block and group, that an earlier search has settled.
+    `fixed` holds the formulas of versions, by block and group, that an earlier search has settled; `settled`, their
+    genes.
     """
 
     genes: Genes
     formula: Formula | None
     fixed: Mapping[tuple[str, Group], Formula] = field(default_factory=dict)
     stack: Stack | None = None
+    settled: Mapping[tuple[str, Group], Genes] = field(default_factory=dict)
 
     @property
     def changes(self) -> bool:
@@ -92,4 +94,5 @@ def beside(candidate: Candidate, fixed: Mapping[tuple[str, Group], Candidate]) -
     formulas = {at: own.at(*at) for at, own in fixed.items()}
     digest = hashlib.sha256("".join(sorted({own.key for own in fixed.values()})).encode()).hexdigest()[:16]
     made = {at: formula for at, formula in formulas.items() if formula is not None}
-    return Candidate({**candidate.genes, "beside": digest}, candidate.formula, made)
+    genes = {at: own.genes for at, own in fixed.items()}
+    return Candidate({**candidate.genes, "beside": digest}, candidate.formula, made, settled=genes)

@@ -66,6 +66,8 @@ def search_df_merge(
     seed: int,
     everyone: bool,
     warm: Sequence[Mapping[str, float]] = (),
+    at_once: int = 1,
+    prepare: Callable[[Sequence[Candidate]], None] = lambda _: None,
 ) -> None:
     """Score up to `trials` candidates, the surrogate's choice but for the first ones.
 
@@ -78,5 +80,12 @@ def search_df_merge(
     score(df_candidate(tasks, dict.fromkeys(active, 1.0), cache, "static"))
     points = [{task: min(point.get(task, 1.0), box[task][1]) for task in active} for point in first]
     gaussian_process(
-        box, lambda mu: score(df_candidate(tasks, mu, cache)), points, trials=trials - 1, starts=_STARTS, seed=seed
+        box,
+        lambda mu: score(df_candidate(tasks, mu, cache)),
+        points,
+        trials=trials - 1,
+        starts=_STARTS,
+        seed=seed,
+        at_once=at_once,
+        prepare=lambda asked: prepare([df_candidate(tasks, mu, cache) for mu in asked]),
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from merge_builder.evaluation import Row
 from merge_builder.methods.contract import Array
+from merge_builder.tuning.arrays import save_whole
 from merge_builder.tuning.bench import Curvature
 from merge_builder.tuning.candidate import Site
 from merge_builder.tuning.material import Material
@@ -55,12 +56,7 @@ class FisherCache:
     def _file(self, task: int, step: int) -> Path:
         path = self.folder / f"{task}-{step}.npy"
         if not path.exists():
-            values = self._compute(task, step / STEPS)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".partial")
-            with temporary.open("wb") as file:
-                np.save(file, values)
-            temporary.replace(path)
+            save_whole(path, self._compute(task, step / STEPS))
         return path
 
     def _compute(self, task: int, point: float) -> NDArray[np.float32]:

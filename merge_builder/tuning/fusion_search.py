@@ -7,7 +7,7 @@ from merge_builder.tuning.candidate import Candidate, Genes
 from merge_builder.tuning.fusion import SPACE, Buckets, flat, fusion_candidate, suggest
 from merge_builder.tuning.pareto import Scores
 from merge_builder.tuning.plain import PlainMethods
-from merge_builder.tuning.rounds import search_rounds
+from merge_builder.tuning.rounds import Prepare, one_by_one, search_rounds
 
 if TYPE_CHECKING:
     import optuna
@@ -34,6 +34,7 @@ def search_fusion(
     seed: int,
     several: bool = False,
     warm: Sequence[Genes] = (),
+    prepare: Prepare = one_by_one,
 ) -> None:
     """Score `trials` candidates or a few more, on `rows` rows at least and at most, in whole rounds of Hyperband.
 
@@ -46,12 +47,12 @@ def search_fusion(
     found = [_without_slerp(genes) if "slerp" not in methods else genes for genes in warm]
     first = [genes for genes in (*found, *same) if set(genes["buckets"]) >= set(buckets.used)]
 
-    def rate(trial: "optuna.Trial", count: int) -> Scores:
+    def make(trial: "optuna.Trial") -> Candidate:
         own = {name: suggest(trial, name, methods, tasks) for name in buckets.used}
-        return score(fusion_candidate({"method": "lfs", "buckets": own}, buckets, tasks, plain), count)
+        return fusion_candidate({"method": "lfs", "buckets": own}, buckets, tasks, plain)
 
     points = [flat({name: genes["buckets"][name] for name in buckets.used}) for genes in first]
-    search_rounds(rate, points, tasks, rows=rows, trials=trials, seed=seed, several=several)
+    search_rounds(make, score, points, tasks, prepare=prepare, rows=rows, trials=trials, seed=seed, several=several)
 
 
 def _without_slerp(genes: Genes) -> Genes:

@@ -40,16 +40,18 @@ def run_bracket(
     ask: Callable[[], Point],
     score: Callable[[Point, int], float],
     tell: Callable[[Point, float], None],
+    prepare: Callable[[Sequence[Point], int], None],
 ) -> None:
     """Ask for the first stage's candidates, keep the best of every stage for the next, tell each one's last score.
 
-    Of equal ones the earlier stays.
+    Of equal ones the earlier stays. `prepare` is told which candidates a stage will score, before it does.
     """
     points = [ask() for _ in range(stages[0].count)]
     last: dict[int, float] = {}
     alive = list(range(len(points)))
     for stage in stages:
         alive = alive[: stage.count]
+        prepare([points[number] for number in alive], stage.rows)
         for number in alive:
             last[number] = score(points[number], stage.rows)
         alive.sort(key=lambda number: (-last[number], number))

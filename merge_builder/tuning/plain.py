@@ -13,6 +13,7 @@ import numpy as np
 from merge_builder.methods import Method, check_parameters, find_method
 from merge_builder.methods.contract import Array
 from merge_builder.statistics import Magnitudes, magnitudes
+from merge_builder.tuning.arrays import save_whole
 from merge_builder.tuning.candidate import Formula, Site
 from merge_builder.tuning.material import Material
 
@@ -47,11 +48,7 @@ class PlainMethods:
             kept: Array = np.load(path)
             return kept
         made = apply(method, parameters, site, self._magnitudes if "magnitudes" in method.inputs else ())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".partial")
-        with temporary.open("wb") as file:
-            np.save(file, made)
-        temporary.replace(path)
+        save_whole(path, made)
         return made
 
     @cached_property

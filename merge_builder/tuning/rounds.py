@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from merge_builder.tuning.candidate import Candidate
 from merge_builder.tuning.hyperband import Stage, brackets, run_bracket
 from merge_builder.tuning.pareto import Scores, draw_weights, scalarise
 from merge_builder.tuning.surrogate import Known, Tree
@@ -17,33 +18,51 @@ if TYPE_CHECKING:
     import optuna
 
 
+# Told before they are scored, in this order, on so many rows.
+Prepare = Callable[[Sequence[Candidate], int], None]
+
+
+def one_by_one(_candidates: Sequence[Candidate], _rows: int) -> None:
+    """Nobody computes ahead."""
+
+
 def search_rounds(
-    rate: Callable[["optuna.Trial", int], Scores],
+    make: Callable[["optuna.Trial"], Candidate | None],
+    score: Callable[[Candidate, int], Scores],
     first: Sequence[Mapping[str, Any]],
     tasks: Sequence[str],
     *,
+    prepare: Prepare = one_by_one,
     rows: tuple[int, int],
     trials: int,
     seed: int,
     several: bool = False,
 ) -> None:
-    """Rate `trials` points or a few more, on `rows` rows at least and at most, in whole rounds of Hyperband.
+    """Score `trials` points or a few more, on `rows` rows at least and at most, in whole rounds of Hyperband.
 
-    `rate` reads a point off a trial and gives each task's accuracy relative to its expert's on so many rows. `first`
-    are points, as parameters of the space, that are rated on all rows before TPE asks for any. `several`: look for what
-    is good for some tasks, not for the mean alone.
+    `make` reads a candidate off a point (None: there is no such model, which counts as one that gets nothing right);
+    `score` gives each task's accuracy relative to its expert's on so many rows. `first` are points, as parameters of
+    the space, that are scored on all rows before TPE asks for any. `several`: look for what is good for some tasks, not
+    for the mean alone.
     """
-    history: list[tuple[optuna.Trial, Scores]] = []
+
+    def ahead(points: Sequence["optuna.Trial"], count: int) -> None:
+        prepare([own for own in map(make, points) if own is not None], count)
+
+    def rate(point: "optuna.Trial", count: int) -> Scores:
+        candidate = make(point)
+        return dict.fromkeys(tasks, 0.0) if candidate is None else score(candidate, count)
+
     opening = Tree(seed, starts=0)
-    for parameters in first[:trials]:
-        trial = opening.ask(parameters)
-        history.append((trial, rate(trial, rows[1])))
+    points = [opening.ask(parameters) for parameters in first[:trials]]
+    ahead(points, rows[1])
+    history = [(point, rate(point, rows[1])) for point in points]
     asked = given = len(history)
     for number, stages in enumerate(_rounds(rows)):
         if asked >= trials:
             return
         weights = draw_weights(tasks, (seed, number)) if several else None
-        _bracket(stages, Tree(seed + number, given, _known(history, weights)), rate, history, weights)
+        _bracket(stages, Tree(seed + number, given, _known(history, weights)), rate, ahead, history, weights)
         asked += stages[0].count
 
 
@@ -68,6 +87,7 @@ def _bracket(
     stages: Sequence[Stage],
     tree: Tree,
     rate: Callable[["optuna.Trial", int], Scores],
+    ahead: Callable[[Sequence["optuna.Trial"], int], None],
     history: list[tuple["optuna.Trial", Scores]],
     weights: Scores | None,
 ) -> None:
@@ -78,7 +98,7 @@ def _bracket(
         last[trial.number] = rate(trial, count)
         return _worth(last[trial.number], weights, before)
 
-    run_bracket(stages, tree.ask, score, lambda trial, _: history.append((trial, last[trial.number])))
+    run_bracket(stages, tree.ask, score, lambda trial, _: history.append((trial, last[trial.number])), ahead)
 
 
 def _known(history: Sequence[tuple["optuna.Trial", Scores]], weights: Scores | None) -> list[Known]:

@@ -1,23 +1,17 @@
 """Score candidates at one rung, in place, computing only the rows that the journal does not know."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from merge_builder.errors import InputError
-from merge_builder.evaluation import Runner
 from merge_builder.ladder import RungSize
-from merge_builder.tuning.bench import Bench
 from merge_builder.tuning.candidate import UNTUNED, Candidate
-from merge_builder.tuning.depth.stack import Stack
+from merge_builder.tuning.evaluator import Evaluator
+from merge_builder.tuning.jobs import Job, Part, Spread
 from merge_builder.tuning.journal import Asked, Journal, Right
-from merge_builder.tuning.material import Material
-from merge_builder.tuning.split import Rows, Split
-
-Part = Literal["search", "held-out"]
 
 
 class OutOfTime(Exception):
@@ -47,17 +41,13 @@ class Outcome:
 class Scorer:
     """Scores relative to the experts' on the same rows, so that few rows that are hard or easy make no difference.
 
-    `stacked` runs what is a stack of layers, and no rung of the ladder.
     `budget` is in wall-clock seconds, over all that the journal counts; None without a limit.
     """
 
-    bench: Bench
-    material: Material
-    split: Split
+    evaluator: Evaluator
     journal: Journal
     budget: float | None = None
-    stacked: Callable[[Stack], Runner] | None = None
-    _placed: tuple[int, str] | None = field(default=None, init=False)
+    spread: Spread | None = None
     _since: tuple[float, float] = field(default_factory=lambda: (time.process_time(), time.monotonic()), init=False)
 
     def score(
@@ -75,7 +65,7 @@ class Scorer:
             OutOfTime: it is `limited`, the budget is spent, and not all is known yet.
             InputError: an expert gets none of its held-out rows right.
         """
-        experts = self._right(self.material.ladder.manifest.rungs[0], UNTUNED, rows, part, limited)
+        experts = self._right(self.evaluator.material.ladder.manifest.rungs[0], UNTUNED, rows, part, limited)
         right = self._right(rung, candidate, rows, part, limited)
         tasks = {}
         for task, own in right.items():
@@ -85,48 +75,52 @@ class Scorer:
             tasks[task] = float(own.sum() / max(best, 1))  # of very few rows, none may be right
         return Outcome(right, experts, tasks)
 
+    def prepare(self, rung: RungSize, candidates: Sequence[Candidate], rows: int) -> None:
+        """Have others compute what will be asked next and is not known, if there are any (`spread`), and time is left.
+
+        `score` then finds it in the journal, which is as it would be without them but for the times.
+        """
+        if self.spread is None or self._out_of_time():
+            return
+        jobs: dict[Asked, Job] = {}
+        first = self.evaluator.material.ladder.manifest.rungs[0]
+        for size, own in [(first, UNTUNED), *((rung, own) for own in candidates)]:
+            asked = Asked(size.index, own.key, "search")
+            if spans := self._missing(asked, "search", rows):
+                settled = tuple((block, group, genes) for (block, group), genes in own.settled.items())
+                jobs.setdefault(asked, Job(size.index, own.genes, settled, "search", spans))
+        for asked, answer in zip(jobs, self.spread(list(jobs.values())), strict=True):
+            self._keep(asked, answer.right, answer.cpu)
+
     def _right(
         self, rung: RungSize, candidate: Candidate, rows: int | None, part: Part, limited: bool
     ) -> dict[str, Right]:
-        data = self.split.search if part == "search" else self.split.held_out
         asked = Asked(rung.index, candidate.key, part)
-        wanted = {task: len(own) if rows is None else min(rows, len(own)) for task, own in data.items()}
-        known = {task: len(self.journal.right(asked, task)) for task in data}
-        if any(known[task] < wanted[task] for task in data):
-            if limited and self.budget is not None and self.spent() > self.budget:
+        if spans := self._missing(asked, part, rows):
+            if limited and self._out_of_time():
                 raise OutOfTime
-            self._run(rung, candidate, asked, {t: (known[t], wanted[t]) for t in data if known[t] < wanted[t]}, data)
-        return {task: self.journal.right(asked, task)[: wanted[task]] for task in data}
+            self._keep(asked, self.evaluator.right(rung, candidate, part, spans))
+        wanted = self._wanted(part, rows)
+        return {task: self.journal.right(asked, task)[:count] for task, count in wanted.items()}
 
-    def _run(
-        self,
-        rung: RungSize,
-        candidate: Candidate,
-        asked: Asked,
-        spans: Mapping[str, tuple[int, int]],
-        data: Mapping[str, Rows],
-    ) -> None:
-        run, found = self._runner(rung, candidate), {}
-        for task, (start, stop) in spans.items():
-            logits = run(rung, task, data[task].rows[start:stop])
-            found[task] = logits.argmax(axis=1) == data[task].labels[start:stop]
+    def _missing(self, asked: Asked, part: Part, rows: int | None) -> dict[str, tuple[int, int]]:
+        """The rows, from and to, that the journal lacks, by task."""
+        known = {task: len(self.journal.right(asked, task)) for task in self.evaluator.rows(part)}
+        return {task: (known[task], n) for task, n in self._wanted(part, rows).items() if known[task] < n}
+
+    def _wanted(self, part: Part, rows: int | None) -> dict[str, int]:
+        data = self.evaluator.rows(part)
+        return {task: len(own) if rows is None else min(rows, len(own)) for task, own in data.items()}
+
+    def _out_of_time(self) -> bool:
+        return self.budget is not None and self.spent() > self.budget
+
+    def _keep(self, asked: Asked, right: Mapping[str, Right], elsewhere: float = 0.0) -> None:
+        """Into the journal, with the CPU seconds of this process since the last time and those spent elsewhere."""
         cpu, wall = time.process_time(), time.monotonic()
-        self.journal.add(asked, found, cpu - self._since[0], wall - self._since[1])
+        self.journal.add(asked, dict(right), cpu - self._since[0] + elsewhere, wall - self._since[1])
         self._since = (cpu, wall)
 
     def spent(self) -> float:
         """Wall-clock seconds since the search began, those before it was interrupted included."""
         return self.journal.wall_seconds + time.monotonic() - self._since[1]
-
-    def _runner(self, rung: RungSize, candidate: Candidate) -> Runner:
-        if candidate.stack is not None:
-            assert self.stacked is not None, "a search of stacks says how to run them"
-            return self.stacked(candidate.stack)
-        if self._placed == (rung.index, candidate.key):
-            return self.bench.run
-        self._placed = None
-        made = ((place, candidate.at(place.version.block, place.group)) for place in self.material.places(rung))
-        versions = {place.version: self.material.merge(place, formula) for place, formula in made if formula}
-        self.bench.put(rung, versions)
-        self._placed = (rung.index, candidate.key)
-        return self.bench.run

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from merge_builder.ladder import RungSize
-from merge_builder.tuning.candidate import Candidate, Genes
-from merge_builder.tuning.df_merge import search_df_merge
-from merge_builder.tuning.fisher import FisherCache
-from merge_builder.tuning.fusion import bucket
+from merge_builder.tuning.bench import Bench
+from merge_builder.tuning.candidate import UNTUNED, Candidate, Genes
+from merge_builder.tuning.depth.search import stack_candidate
+from merge_builder.tuning.depth.stack import stack_of
+from merge_builder.tuning.df_merge import df_candidate, search_df_merge
+from merge_builder.tuning.fisher import ROWS, FisherCache
+from merge_builder.tuning.fusion import bucket, fusion_candidate
 from merge_builder.tuning.fusion_search import SEEDS, search_fusion
 from merge_builder.tuning.material import Material
 from merge_builder.tuning.plain import PlainMethods
-from merge_builder.tuning.rounds import expected
+from merge_builder.tuning.rounds import Prepare, expected, one_by_one
 from merge_builder.tuning.scorer import Outcome
 from merge_builder.tuning.settings import Settings
+from merge_builder.tuning.split import Split
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,36 @@ class Tools:
     plain: PlainMethods
 
 
-def search(tools: Tools, rung: RungSize, score: Callable[[Candidate, int], Outcome], warm: Sequence[Genes]) -> None:
+def open_tools(settings: Settings, material: Material, bench: Bench, split: Split, folder: Path) -> Tools:
+    """Tools that keep in `folder` what is used again."""
+    unlabelled = {task: own.rows[:ROWS] for task, own in split.search.items()}
+    fisher = FisherCache(folder / "fisher", material, bench.curvature, unlabelled)
+    return Tools(settings, material, fisher, PlainMethods(folder / "merged", material))
+
+
+def candidate_of(genes: Genes, tools: Tools, rung: RungSize) -> Candidate:
+    """The candidate that these genes describe, whatever stands beside it."""
+    tasks = tools.material.tasks
+    if genes.get("untuned"):
+        return UNTUNED
+    match genes["method"]:
+        case "df-merge":
+            return df_candidate(tasks, genes["mu"], tools.fisher, genes["fisher"])
+        case "lfs":
+            buckets = bucket(tools.material, rung, tools.settings.groups)
+            return fusion_candidate(genes, buckets, tasks, tools.plain)
+        case "depth":
+            return stack_candidate(stack_of(genes))
+    raise ValueError(f"there is no method {genes['method']!r}")
+
+
+def search(
+    tools: Tools,
+    rung: RungSize,
+    score: Callable[[Candidate, int], Outcome],
+    warm: Sequence[Genes],
+    prepare: Prepare = one_by_one,
+) -> None:
     """Run the settings' tuner at `rung`; `warm` are the genes found at larger rungs.
 
     Raises:
@@ -45,6 +79,8 @@ def search(tools: Tools, rung: RungSize, score: Callable[[Candidate, int], Outco
                 seed=settings.seed,
                 everyone=all(len(group) == len(tasks) for group in groups),
                 warm=[genes["mu"] for genes in warm if "mu" in genes],
+                at_once=settings.at_once,
+                prepare=lambda candidates: prepare(candidates, settings.rows),
             )
         case "automerge":
             search_fusion(
@@ -58,6 +94,7 @@ def search(tools: Tools, rung: RungSize, score: Callable[[Candidate, int], Outco
                 seed=settings.seed,
                 several=settings.objective == "pareto",
                 warm=[genes for genes in warm if "buckets" in genes],
+                prepare=prepare,
             )
 
 

@@ -13,7 +13,8 @@ class Settings:
     the best few are scored again on `RESCORE` times as many. `trials` counts candidates at each rung, `minutes` the
     wall clock over all of them, in equal shares. `groups` is the number of layer groups of automerge; with the
     `objective` pareto it looks for what is good for some tasks too, and the report holds what nothing else dominates.
-    What is published is the best in the mean with either.
+    What is published is the best in the mean with either. `at_once` is how many points df-merge asks for before it
+    scores any: as many as there are workers.
     """
 
     tuner: TunerName
@@ -24,6 +25,7 @@ class Settings:
     seed: int = 0
     groups: int = 2
     objective: Objective = "mean"
+    at_once: int = 1
 
 
 RESCORE = 2

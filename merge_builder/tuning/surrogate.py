@@ -22,8 +22,12 @@ def gaussian_process(
     trials: int,
     starts: int,
     seed: int,
+    at_once: int = 1,
+    prepare: Callable[[Sequence[Mapping[str, float]]], None] = lambda _: None,
 ) -> None:
     """Score `trials` points of `box`: `first`, random ones up to `starts`, then those of largest expected improvement.
+
+    Points are asked for `at_once` before any of them is scored, and `prepare` is told of them.
 
     A Gaussian process with a Matern kernel, noise fitted, log expected improvement (Optuna's GPSampler). The same seed
     and the same scores give the same points.
@@ -38,10 +42,14 @@ def gaussian_process(
     )
     for point in first[:trials]:
         study.enqueue_trial(dict(point))
-    for _ in range(trials):
-        trial = study.ask()
-        point = {name: trial.suggest_float(name, *ends) for name, ends in box.items()}
-        study.tell(trial, score(point))
+    for begin in range(0, trials, at_once):
+        asked = []
+        for _ in range(min(at_once, trials - begin)):
+            trial = study.ask()
+            asked.append((trial, {name: trial.suggest_float(name, *ends) for name, ends in box.items()}))
+        prepare([point for _, point in asked])
+        for trial, point in asked:
+            study.tell(trial, score(point))
 
 
 @dataclass(frozen=True)

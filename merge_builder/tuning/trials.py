@@ -1,7 +1,7 @@
 """The trials of one search: what was scored on all its rows, the best so far, and the best few on more rows."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from merge_builder.ladder import RungSize
@@ -48,6 +48,10 @@ class Trials:
     count: int = 0
     _begin: float = field(default_factory=time.monotonic)
 
+    def prepare(self, candidates: Sequence[Candidate], rows: int) -> None:
+        """As `Scorer.prepare`: these will be scored next, in this order."""
+        self.scorer.prepare(self.rung, [beside(own, self.fixed) for own in candidates], rows)
+
     def score(self, candidate: Candidate, rows: int) -> Outcome:
         """The candidate on the first `rows` rows of every task.
 
@@ -66,6 +70,7 @@ class Trials:
         """The best of the `RESCORED` best that change something, on `RESCORE` times the rows; of equals the first."""
         changing = [found for found in self.finished.values() if found[0].changes]
         ranked = sorted(changing, key=lambda found: -found[1].mean)[:RESCORED]
+        self.scorer.prepare(self.rung, [own for own, _ in ranked], RESCORE * self.rows)
         again = [(own, self.scorer.score(self.rung, own, RESCORE * self.rows)) for own, _ in ranked]
         return max(again, key=lambda found: found[1].mean, default=None)
 

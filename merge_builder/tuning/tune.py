@@ -13,24 +13,24 @@ from threadpoolctl import threadpool_limits
 
 from merge_builder.build import build
 from merge_builder.errors import InputError
-from merge_builder.evaluation import Row, TaskData, load_data
+from merge_builder.evaluation import TaskData, load_data
 from merge_builder.ladder import Ladder, RungSize, select
 from merge_builder.methods import find_method
 from merge_builder.progress import Progress, silent
 from merge_builder.recipe import Recipe
 from merge_builder.tuning.bench import Bench
 from merge_builder.tuning.candidate import UNTUNED, Candidate, beside
-from merge_builder.tuning.fisher import ROWS, FisherCache
+from merge_builder.tuning.evaluator import Evaluator
+from merge_builder.tuning.jobs import Setup, Spread
 from merge_builder.tuning.journal import Cost, open_journal
 from merge_builder.tuning.judge import judge
 from merge_builder.tuning.material import Place, open_material
-from merge_builder.tuning.plain import PlainMethods
 from merge_builder.tuning.publish import publish
 from merge_builder.tuning.report import Report, RungReport, tuned_entry
 from merge_builder.tuning.scorer import OutOfTime, Scorer
-from merge_builder.tuning.search import Tools, expected_scores, search
+from merge_builder.tuning.search import Tools, expected_scores, open_tools, search
 from merge_builder.tuning.settings import Settings
-from merge_builder.tuning.split import Split, split_rows
+from merge_builder.tuning.split import split_rows
 from merge_builder.tuning.trials import OnTrial, Trials
 from merge_builder.workspace import fingerprint
 
@@ -60,13 +60,15 @@ def tune(
     *,
     progress: Progress = silent,
     on_trial: OnTrial = lambda _: None,
+    spread: Callable[[Setup], Spread] | None = None,
 ) -> Report:
     """Search at every rung of `settings`, the largest first, and write the ladder `out`.
 
     A version that one rung has settled stays so at the next, whose search begins with what the last one found. A rung's
     result is published if its mean on the held-out rows is above the untuned ladder's at that rung, and surely so (see
     `judge`); else its own versions stay untuned. All that is known is kept in `working_folder(out)` until `out` is
-    there: a search that was stopped goes on when called again with the same inputs.
+    there: a search that was stopped goes on when called again with the same inputs. `spread` makes what computes
+    evaluations elsewhere, several at a time; without it they are done here.
 
     Raises:
         InputError: the recipe, the rows or a rung is unfit, or `out` exists already.
@@ -85,13 +87,10 @@ def tune(
     journal = open_journal(folder / "journal.jsonl", _fingerprint(ladder, rows, settings, sizes))
     bench = make_bench(ladder)
     with open_material(recipe, ladder) as material, threadpool_limits(1):
-        scorer = Scorer(bench, material, split, journal)
-        tools = Tools(
-            settings,
-            material,
-            FisherCache(folder / "fisher", material, bench.curvature, _unlabelled(split)),
-            PlainMethods(folder / "merged", material),
-        )
+        scorer = Scorer(Evaluator(bench, material, split), journal)
+        if spread is not None:
+            scorer.spread = spread(Setup(recipe, data.resolve(), folder.resolve(), settings))
+        tools = open_tools(settings, material, bench, split, folder)
         if idle := [size.index for size in sizes if not material.places(size)]:
             raise InputError(f"rung #{idle[0]} merges nothing that could be tuned: choose a smaller one")
         found = _Rungs([], {})
@@ -113,7 +112,8 @@ def _tune_rung(tools: Tools, scorer: Scorer, size: RungSize, before: _Rungs, on_
     trials = Trials(scorer, size, tools.settings.rows, expected_scores(tools.settings), fixed, on_trial)
     with suppress(OutOfTime):
         trials.score(UNTUNED, tools.settings.rows)
-        search(tools, size, trials.score, [own.genes for own in before.reports if own.genes is not None])
+        warm = [own.genes for own in before.reports if own.genes is not None]
+        search(tools, size, trials.score, warm, trials.prepare)
     report, best = judge(scorer, trials, tools.settings.objective)
     settled = dict(before.settled)
     if report.published and best is not None:
@@ -130,10 +130,6 @@ def _withdraw(before: _Rungs, report: RungReport) -> _Rungs:
     because = f"versions shared with rung #{report.rung.index} would put that one below the untuned ladder"
     reports = [replace(own, published=False, because=because) if own.published else own for own in before.reports]
     return _Rungs([*reports, report], {})
-
-
-def _unlabelled(split: Split) -> dict[str, tuple[Row, ...]]:
-    return {task: own.rows[:ROWS] for task, own in split.search.items()}
 
 
 def _fingerprint(ladder: Ladder, rows: Mapping[str, TaskData], settings: Settings, sizes: list[RungSize]) -> str:

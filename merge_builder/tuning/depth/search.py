@@ -14,7 +14,7 @@ from merge_builder.tuning.depth.families import LARGEST
 from merge_builder.tuning.depth.sources import Sources
 from merge_builder.tuning.depth.stack import Stack, integrate, whole
 from merge_builder.tuning.pareto import Scores
-from merge_builder.tuning.rounds import search_rounds
+from merge_builder.tuning.rounds import Prepare, one_by_one, search_rounds
 
 if TYPE_CHECKING:
     import optuna
@@ -46,6 +46,7 @@ def search_depth(
     trials: int,
     seed: int,
     several: bool = False,
+    prepare: Prepare = one_by_one,
 ) -> None:
     """Score `trials` stacks or a few more, on `rows` rows at least and at most.
 
@@ -53,14 +54,12 @@ def search_depth(
     """
     tasks = sources.material.tasks
 
-    def rate(trial: "optuna.Trial", count: int) -> Scores:
+    def make(trial: "optuna.Trial") -> Candidate | None:
         stack = suggest(trial, sources)
-        if len(stack.layers) > deepest(sources.depth):
-            return dict.fromkeys(tasks, 0.0)
-        return score(stack_candidate(stack), count)
+        return None if len(stack.layers) > deepest(sources.depth) else stack_candidate(stack)
 
     first = [flat(stack) for stack in first_stacks(sources)]
-    search_rounds(rate, first, tasks, rows=rows, trials=trials, seed=seed, several=several)
+    search_rounds(make, score, first, tasks, prepare=prepare, rows=rows, trials=trials, seed=seed, several=several)
 
 
 def suggest(trial: "optuna.Trial", sources: Sources) -> Stack:

@@ -23,6 +23,8 @@ from merge_builder.tuning.depth.ladder import write_stack
 from merge_builder.tuning.depth.search import first_stacks, search_depth
 from merge_builder.tuning.depth.sources import open_sources
 from merge_builder.tuning.depth.stacks import Stacks
+from merge_builder.tuning.evaluator import Evaluator
+from merge_builder.tuning.jobs import Setup, Spread
 from merge_builder.tuning.journal import Cost, open_journal
 from merge_builder.tuning.judge import judge
 from merge_builder.tuning.material import open_material
@@ -46,12 +48,13 @@ def tune_depth(
     *,
     progress: Progress = silent,
     on_trial: OnTrial = lambda _: None,
+    spread: Callable[[Setup], Spread] | None = None,
 ) -> Report:
     """Search for a stack that all tasks can share, and write it to `out` as a ladder of one rung if it is better.
 
     It is measured against the last rung of the recipe's own ladder, on rows that the search never sees; where it is not
     surely better nothing is written. All that is known is kept in `working_folder(out)` until the search is over: one
-    that was stopped goes on when called again with the same inputs.
+    that was stopped goes on when called again with the same inputs. `spread` is as in `tune`.
 
     Raises:
         InputError: the recipe or the rows are unfit, the family cannot be restacked, or `out` exists already.
@@ -68,8 +71,11 @@ def tune_depth(
     journal = open_journal(folder / "journal.jsonl", _fingerprint(ladder, rows, settings))
     with open_material(recipe, ladder) as material, open_sources(material) as sources, threadpool_limits(1):
         split = split_rows(rows, settings.seed)
-        scorer = Scorer(make_bench(ladder), material, split, journal, _seconds(settings))
-        scorer.stacked = Stacks(sources, folder / "depths", make_bench).runner
+        stacks = Stacks(sources, folder / "depths", make_bench)
+        evaluator = Evaluator(make_bench(ladder), material, split, stacks.runner)
+        scorer = Scorer(evaluator, journal, _seconds(settings))
+        if spread is not None:
+            scorer.spread = spread(Setup(recipe, data.resolve(), folder.resolve(), settings))
         count = expected((least_rows(settings), settings.rows), settings.trials, len(first_stacks(sources)))
         trials = Trials(scorer, ladder.manifest.rungs[-1], settings.rows, count, {}, on_trial)
         with suppress(OutOfTime):
@@ -81,6 +87,7 @@ def tune_depth(
                 trials=settings.trials,
                 seed=settings.seed,
                 several=settings.objective == "pareto",
+                prepare=trials.prepare,
             )
         report, best = judge(scorer, trials, settings.objective)
         if report.published and best is not None and best.stack is not None:

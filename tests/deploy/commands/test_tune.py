@@ -112,7 +112,12 @@ def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(
 
 @pytest.mark.parametrize(
     ("change", "hint"),
-    [({"--rung": "9x9"}, "9x9"), ({"--tuner": "magic"}, "magic"), ({"--data": "none.yaml"}, "none.yaml")],
+    [
+        ({"--rung": "9x9"}, "9x9"),
+        ({"--tuner": "magic"}, "magic"),
+        ({"--data": "none.yaml"}, "none.yaml"),
+        ({"--ray": "head:6379"}, "--workers"),
+    ],
 )
 def test_bad_usage_is_exit_code_2(mergeladder, recipe_file, data, tmp_path, change, hint) -> None:
     options = {"--data": data, "--tuner": "df-merge", "--rung": "1"} | change

@@ -30,6 +30,7 @@ def test_the_best_go_on_and_everyones_last_score_is_told() -> None:
     asked: list[int] = []
     scored: list[tuple[int, int]] = []
     told: dict[int, float] = {}
+    prepared: list[tuple[list[int], int, int]] = []
 
     def ask() -> int:
         asked.append(len(asked))
@@ -40,7 +41,9 @@ def test_the_best_go_on_and_everyones_last_score_is_told() -> None:
         return float(point % 5) + rows / 1000
 
     stages: Sequence[Stage] = (Stage(9, 1), Stage(3, 3), Stage(1, 9))
-    run_bracket(stages, ask, score, told.__setitem__)
+    run_bracket(stages, ask, score, told.__setitem__, lambda points, n: prepared.append((list(points), n, len(scored))))
+    for (points, rows, before), stage in zip(prepared, stages, strict=True):
+        assert scored[before : before + stage.count] == [(point, rows) for point in points]
     assert [point for point, rows in scored if rows == 1] == list(range(9))
     assert [point for point, rows in scored if rows == 3] == [4, 3, 8]  # of the equal ones the earlier first
     assert [point for point, rows in scored if rows == 9] == [4]
