@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local import ENVIRONMENT
 from deploy.replica import DRAIN_SECONDS
 
 from .charts import Object, one_object, pod_templates
@@ -39,6 +40,12 @@ def test_where_the_root_is_read_only_what_is_written_has_a_volume(objects: list[
                 continue  # cp and wget write nowhere else
             assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
             assert {"name": "HOME", "value": "/tmp"} in container["env"]
+
+
+def test_the_controller_looks_after_its_replicas_as_seldom_as_on_one_machine(objects: list[Object]) -> None:
+    (container,) = pod_templates(objects)["head"]["spec"]["containers"]
+    name = "RAY_SERVE_CONTROL_LOOP_INTERVAL_S"
+    assert {"name": name, "value": ENVIRONMENT[name]} in container["env"]
 
 
 def test_no_pod_but_the_autoscalers_has_a_token_of_the_api_server(objects: list[Object]) -> None:
