@@ -90,7 +90,7 @@ def encode(
     texts: dict[int, Text] = {}
     asked: _Asked = {}
     for place, (item, names) in enumerate(zip(inputs, tasks, strict=True), first):
-        _check_form(place, item, [(task, kinds.get(task, "classification")) for task in names])
+        check_form(place, item, [(task, kinds.get(task, "classification")) for task in names])
         if isinstance(item, Ids):
             rows.append(_row(place, item, names, max_lengths))
             continue
@@ -113,7 +113,12 @@ class _Way:
 _Asked = dict[_Way, dict[int, list[str]]]  # by way and place, the tasks
 
 
-def _check_form(place: int, item: Text | Ids, tasks: Sequence[tuple[str, Kind]]) -> None:
+def check_form(place: int, item: Text | Ids, tasks: Sequence[tuple[str, Kind]]) -> None:
+    """Refuse an input that is empty, or of a form that one of `tasks` does not take.
+
+    Raises:
+        EmptyText, RequestError: it is; `place` is its place in the request.
+    """
     param = f"inputs[{place}]"
     asking = next((task for task, kind in tasks if kind == "question_answering"), None)
     if isinstance(item, Ids):

@@ -13,6 +13,7 @@ OTHER = "other"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 _TOKENS = (16, 64, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
 
@@ -35,6 +36,12 @@ class Metrics:
         self.requests = counter("requests_total", "Requests, once for each task asked.", "task", "code")
         self.inputs = counter("inputs_total", "Inputs answered.", "task")
         self.tokens = counter("tokens_total", "Tokens of the inputs answered, after truncation.", "task")
+        self.routed = counter(
+            "routed_total", "Inputs that named no task, by the task that the router gave most to.", "task"
+        )
+        self.router_confidence = histogram(
+            "router_confidence", "Of these inputs, the router's confidence in that task.", _CONFIDENCES
+        )
         self.rejected = counter("rejected_total", "Requests turned away unread or unqueued.", "reason")
         self.cancelled = counter(
             "cancelled_total",

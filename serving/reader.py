@@ -18,6 +18,7 @@ from serving.errors import RequestError, RequestTooLarge, TooManyInputs
 from serving.images.decode import MAX_PIXELS
 from serving.images.encode import ImageEncoder, grey
 from serving.images.processors import load_processors
+from serving.routing import Chooser, Route, load_chooser
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
@@ -44,6 +45,9 @@ class Reader:
             self._images = ImageEncoder(
                 load_processors(engine.ladder, engine.ladder.manifest.tasks), engine.image_tokens
             )
+        self.chooser: Chooser | None = None  # of tasks, for inputs that name none
+        if engine.modality == "text":
+            self.chooser = load_chooser(engine.ladder, engine.tokenizer)
         threads = 1 if self._images is None else min(_MOST_DECODERS, os.cpu_count() or 1)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="reader")
 
@@ -94,6 +98,30 @@ class Reader:
                 )
 
         await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def choose(
+        self, inputs: Sequence[Input], places: Sequence[int], *, first: int = 0, at_once: bool = False
+    ) -> dict[int, Route]:
+        """Where the router gives those of `inputs` that are at `places` of the request, by place; the others are as in
+        `read`. There is a router.
+
+        Raises:
+            RequestError: an input cannot be read.
+        """
+        assert self.chooser is not None
+        chooser, found = self.chooser, dict(enumerate(_texts(inputs, first), first))
+
+        def work() -> dict[int, Route]:
+            routes: dict[int, Route] = {}
+            for place in places:
+                item = found[place]
+                assert isinstance(item, Text)  # token ids come with a task
+                [routes[place]] = chooser.choose([item], place)
+            return routes
+
+        if at_once and sum(_size(found[place]) for place in places) <= _SHORT:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def read(
         self,

@@ -1,6 +1,6 @@
 """What the service answers to one request."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from merge_builder.ladder import Rung
 from serving.batcher import Answer
 from serving.encoding import Row
 from serving.engine.types import Logits
+from serving.routing import Route
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Result:
     `logits[task]` is float32 of shape (N, labels of the task), for the N inputs that the task was asked of, and
     `places[task]` are their places in the request: all, unless inputs named tasks of their own. Of a task that reads
     every token, `windows[task]` has what it made of the N inputs: of each, one or more windows. `tokens` counts a text
-    once for all tasks that get the same tokens; `truncated` counts the tokens that were cut off.
+    once for all tasks that get the same tokens; `truncated` counts the tokens that were cut off. `routes` tells, by
+    their places, where the router gave the inputs that named no task.
     """
 
     logits: dict[str, Logits]
@@ -51,6 +53,7 @@ class Result:
     tokens: int
     truncated: int
     timings: Timings
+    routes: Mapping[int, Route]
 
 
 def make_result(
@@ -61,6 +64,7 @@ def make_result(
     tokenize: float,
     total: float,
     first: int = 0,
+    routes: Mapping[int, Route] | None = None,
 ) -> Result:
     """The result for the inputs from the place `first` on, whose tasks are `tasks`; `answers` are those of `rows`."""
     found: dict[tuple[int, str], list[Window]] = {}
@@ -82,4 +86,5 @@ def make_result(
         tokens=sum(row.encoded.length for row in rows),
         truncated=sum(row.encoded.truncated for row in rows),
         timings=Timings(last.queue_s, tokenize, last.inference_s, total),
+        routes=routes or {},
     )

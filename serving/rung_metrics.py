@@ -32,7 +32,9 @@ class RungCollector(Collector):
             "Weights as they are held, by who uses them, and the most that batches have needed beside them.",
             labels=["kind"],
         )
-        for kind, count in (weights_held(service.engine) | {"activations": self._working.bytes()}).items():
+        chooser = service.reader.chooser
+        router = {} if chooser is None else {"router": chooser.router.nbytes}
+        for kind, count in (weights_held(service.engine) | router | {"activations": self._working.bytes()}).items():
             used.add_metric([kind], count)
         yield used
         saved = service.manifest.rungs[0].bytes - rung.size.bytes

@@ -24,6 +24,7 @@ from serving.metrics import Metrics
 from serving.one_rung import answer_by_one_rung
 from serving.reader import Reader
 from serving.result import Result, make_result
+from serving.routing import Route
 from serving.rung_metrics import RungCollector
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Service:
     async def predict_each(
         self,
         inputs: Sequence[Input],
-        tasks: Sequence[Sequence[str]],
+        tasks: Sequence[Sequence[str] | None],
         *,
         truncate: bool = True,
         overlap: int | None = None,
@@ -144,12 +145,16 @@ class Service:
         min_score: float | None = None,
         deadline: float = math.inf,
     ) -> Result:
-        """As `predict`, where each input has tasks of its own: at least one, none of them twice."""
+        """As `predict`, where each input has tasks of its own: at least one, none of them twice; or None, where the
+        ladder's router is to choose (`has_router`)."""
         started = time.perf_counter()
         self.reader.check_count(len(inputs))
-        least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
-        await self.reader.check_images(inputs, tasks)
+        least = self.accept(filter(None, tasks), min_rung=min_rung, min_score=min_score)
         idle = self.batcher.idle
+        tasks, routes = await self.choose(inputs, tasks, at_once=idle)
+        if routes:
+            least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
+        await self.reader.check_images(inputs, tasks)
         rows = await self.reader.read(inputs, tasks, truncate=truncate, overlap=overlap, at_once=idle)
         self.reader.check_size("the request", rows)
         tokenize = time.perf_counter() - started
@@ -157,7 +162,29 @@ class Service:
         answers = await self.answer(rows, deadline)
         check_rung(answers[0].rung, least)  # it may have changed meanwhile
         self.count(rows)
-        return make_result(rows, answers, tasks, tokenize=tokenize, total=time.perf_counter() - started)
+        total = time.perf_counter() - started
+        return make_result(rows, answers, tasks, tokenize=tokenize, total=total, routes=routes)
+
+    @property
+    def has_router(self) -> bool:
+        """Whether an input may leave its tasks to the ladder's router."""
+        return self.reader.chooser is not None
+
+    async def choose(
+        self, inputs: Sequence[Input], tasks: Sequence[Sequence[str] | None], *, first: int = 0, at_once: bool = False
+    ) -> tuple[list[Sequence[str]], dict[int, Route]]:
+        """The tasks of each input, chosen by the router where they are None, and what it chose, by place: `inputs` are
+        those of the request from the place `first` on. `at_once` is as in `Reader.read`.
+
+        Raises:
+            RequestError: an input whose tasks are to be chosen cannot be read.
+        """
+        open_places = [place for place, own in enumerate(tasks, first) if own is None]
+        routes = await self.reader.choose(inputs, open_places, first=first, at_once=at_once) if open_places else {}
+        for route in routes.values():
+            self.metrics.routed.labels(route.tasks[0]).inc()
+            self.metrics.router_confidence.observe(route.confidences[route.tasks[0]])
+        return [routes[place].tasks if own is None else own for place, own in enumerate(tasks, first)], routes
 
     def check_task(self, name: str, param: str = "task") -> Task:
         """The task called `name`; `param` is where the request names it.

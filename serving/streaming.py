@@ -9,13 +9,15 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from itertools import groupby
+from itertools import chain, groupby
 
+from merge_builder.ladder import RungSize
 from serving.batcher import Answer, batch_cost
 from serving.encoding import Input, Row
 from serving.errors import Overloaded
 from serving.floor import check_rung
 from serving.result import Result, make_result
+from serving.routing import Route
 from serving.service import Service
 
 Rows = Sequence[Row]  # those of one input
@@ -25,7 +27,7 @@ _CHUNK = 32  # inputs that are read at once
 async def stream(
     service: Service,
     inputs: Sequence[Input],
-    tasks: Sequence[Sequence[str]],
+    tasks: Sequence[Sequence[str] | None],
     *,
     truncate: bool = True,
     overlap: int | None = None,
@@ -38,13 +40,20 @@ async def stream(
     `tokenize` and `total` run from the start of the stream. Close it to give up what has not been computed.
     """
     started, tokenize = time.perf_counter(), 0.0
-    least = service.accept(tasks, min_rung=min_rung, min_score=min_score)
+    named = tuple(dict.fromkeys(chain.from_iterable(filter(None, tasks))))
+    least = service.accept([named], min_rung=min_rung, min_score=min_score)
+    # Of inputs whose tasks the router chooses, what it chose and the rung that this needs.
+    chosen: dict[int, tuple[Route, RungSize | None]] = {}
 
     async def encoded() -> AsyncIterator[Rows]:
         nonlocal tokenize
         for first in range(0, len(inputs), _CHUNK):
             before, some = time.perf_counter(), slice(first, first + _CHUNK)
-            rows = await service.reader.read(inputs[some], tasks[some], truncate=truncate, first=first, overlap=overlap)
+            asked, routes = await service.choose(inputs[some], tasks[some], first=first)
+            if routes:
+                needed = service.accept([named, *asked], min_rung=min_rung, min_score=min_score)
+                chosen.update({place: (route, needed) for place, route in routes.items()})
+            rows = await service.reader.read(inputs[some], asked, truncate=truncate, first=first, overlap=overlap)
             tokenize += time.perf_counter() - before
             for _, own in groupby(sorted(rows, key=_place), _place):
                 yield list(own)
@@ -55,10 +64,13 @@ async def stream(
 
     async with aclosing(in_order(encoded(), answer, service.stream_window)) as answered:
         async for rows, answers in answered:
-            check_rung(answers[0].rung, least)
-            service.count(rows)
             place, total = rows[0].place, time.perf_counter() - started
-            yield make_result(rows, answers, [tasks[place]], tokenize=tokenize, total=total, first=place)
+            route, needed = chosen.pop(place, (None, least))
+            check_rung(answers[0].rung, needed)
+            service.count(rows)
+            asked = route.tasks if route else tasks[place] or ()
+            routes = {place: route} if route else {}
+            yield make_result(rows, answers, [asked], tokenize=tokenize, total=total, first=place, routes=routes)
     service.metrics.tokenize_duration.observe(tokenize)
 
 

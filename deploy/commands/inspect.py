@@ -82,5 +82,10 @@ def _tell(ladder: "Ladder", chosen: "RungSize | None", blocks: bool) -> None:
     if blocks:
         console.print(block_table(manifest))
     console.print(rung_picture(manifest, chosen))
+    if (router := manifest.router) is not None:
+        say(
+            f'a router chooses the task of requests with "tasks": "auto": {router.accuracy:.1%} right on held-out rows '
+            f"({format_bytes(router.bytes)})"
+        )
     if chosen is not None:
         say(f"chosen: rung #{chosen.index} ({chosen.ratio:.2f}x, {format_bytes(chosen.bytes)})")

@@ -27,10 +27,10 @@ def tune(
         ),
     ],
     tuner: Annotated[
-        Literal["df-merge", "automerge", "depth"],
+        Literal["df-merge", "automerge", "depth", "neulig"],
         typer.Option(
             help="df-merge: one scale a task, Fisher-weighted; automerge: a merge method a layer group; depth: a model "
-            "of its own at 1x, its layers chosen from the experts."
+            "of its own at 1x, its layers chosen from the experts; neulig: a router for requests that name no task."
         ),
     ],
     rung: Annotated[
@@ -72,6 +72,8 @@ def tune(
     With --tuner depth nothing is shared with other rungs: OUT is a ladder of one rung, written only if it is surely
     better than the untuned 1x; --rung does not matter.
 
+    --tuner neulig trains a router in place of weights, from the texts alone; of the options only --seed matters to it.
+
     Ctrl-C keeps what was found, in OUT.tuning: the same command goes on there.
 
     The same command with a smaller --trials publishes the best of what is known.
@@ -80,6 +82,13 @@ def tune(
     """
     import torch
 
+    from deploy.commands.tune_router import tune_router
+
+    torch.set_num_threads(1)  # sums come out the same whatever the machine
+    if tuner == "neulig":
+        tune_router(recipe, out, data, seed, as_json)
+        return
+
     from deploy.bench import engine_bench
     from deploy.progress_bars import progress_bars
     from merge_builder.recipe import load_recipe
@@ -87,7 +96,6 @@ def tune(
     from merge_builder.tuning import tune as tune_rungs
     from merge_builder.tuning.depth.tune import tune_depth
 
-    torch.set_num_threads(1)  # sums come out the same whatever the machine
     settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups, objective, workers or 1)
     if ray is not None and workers is None:
         raise InputError("--ray says where workers run: say how many with --workers")

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
+
 from merge_builder.ladder import kind_of
 from merge_builder.ladder.manifest import Task
 from serving.api.schemas.answers import (
     InputAnswer,
+    MixedAnswer,
     Model,
     Prediction,
     TaskAnswer,
@@ -20,6 +23,7 @@ from serving.api.token_answers import token_answer
 from serving.encoding import Input
 from serving.engine.types import Logits
 from serving.result import Result
+from serving.routing import Route
 from serving.scores import probabilities, ranked
 from serving.service import Service
 
@@ -38,12 +42,20 @@ def task_answer(service: Service, result: Result, inputs: Sequence[Input], name:
 
 def answers_by_input(
     service: Service, result: Result, inputs: Sequence[Input], asked: Parameters
-) -> dict[int, dict[str, InputAnswer]]:
+) -> dict[int, dict[str, MixedAnswer]]:
     """The answers of its tasks to each input, by the input's place in the request."""
-    answers: dict[int, dict[str, InputAnswer]] = {}
+    answers: dict[int, dict[str, MixedAnswer]] = {}
     for task, places in result.places.items():
         for place, answer in zip(places, _answers(service, result, inputs, task, asked), strict=True):
-            answers.setdefault(place, {})[task] = answer
+            answers.setdefault(place, {})[task] = MixedAnswer(**dict(answer))
+    for place, route in result.routes.items():
+        if route.ensemble:
+            answers[place] = {route.tasks[0]: _ensemble(service, result, place, route, asked)}
+        else:
+            answers[place] = {
+                task: answers[place][task].model_copy(update={"confidence": confidence})
+                for task, confidence in route.confidences.items()
+            }
     return dict(sorted(answers.items()))
 
 
@@ -51,7 +63,8 @@ def task_line(service: Service, result: Result, inputs: Sequence[Input], asked: 
     """The line of a stream for the one input of `result` and its one task."""
     [(index, by_task)] = answers_by_input(service, result, inputs, asked).items()
     [answer] = by_task.values()
-    return TaskLine(index=index, rung=result.rung.name, **dict(answer))
+    told = {key: getattr(answer, key) for key in InputAnswer.model_fields}
+    return TaskLine(index=index, rung=result.rung.name, **told)
 
 
 def tasks_line(service: Service, result: Result, inputs: Sequence[Input], asked: Parameters) -> TasksLine:
@@ -92,6 +105,21 @@ def _answers(
         InputAnswer(predictions=_ranked(scores, task, asked), logits=values)
         for scores, values in zip(probabilities(logits, task), told, strict=True)
     ]
+
+
+def _ensemble(service: Service, result: Result, place: int, route: Route, asked: Parameters) -> MixedAnswer:
+    """Two tasks of the same labels as one: their probabilities, weighed by the router's confidence in each.
+
+    The logits are the logarithms of what that makes.
+    """
+    total, scores = sum(route.confidences.values()), np.zeros(0, np.float32)
+    for name, confidence in route.confidences.items():
+        row = result.logits[name][result.places[name].index(place)]
+        own = confidence / total * probabilities(row[None], service.tasks[name])[0]
+        scores = own if not scores.size else scores + own
+    logits = np.log(np.maximum(scores, np.finfo(np.float32).tiny)).tolist() if asked.return_logits else None
+    predictions = _ranked(scores, service.tasks[route.tasks[0]], asked)
+    return MixedAnswer(predictions=predictions, logits=logits, confidence=total, ensemble=dict(route.confidences))
 
 
 def _ranked(scores: Logits, task: Task, asked: Parameters) -> list[Prediction]:

@@ -20,7 +20,7 @@ from serving.api import embeddings, nodes, page, v1, v2
 from serving.api.authorisation import authorised
 from serving.api.bodies import body_schemas
 from serving.api.errors import error_response
-from serving.api.examples import EXAMPLES, OF_IMAGES
+from serving.api.examples import EXAMPLES, OF_IMAGES, ROUTED
 from serving.api.forwarding import Forwarder, forwarded
 from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
@@ -101,4 +101,6 @@ def create_app(
     schemas |= body_schemas((*v1.BODIES, *embeddings.BODIES, *v2.BODIES, *nodes.BODIES))
     for model, example in {**EXAMPLES, **(OF_IMAGES if service.engine.modality == "image" else {})}.items():
         schemas[model.__name__]["examples"] = [example]
+    for model, example in (ROUTED if service.has_router else {}).items():
+        schemas[model.__name__]["examples"].append(example)
     return app

@@ -50,7 +50,12 @@ EXAMPLES: Mapping[type[BaseModel], dict[str, Any]] = {
         **_END,
     },
     TasksResponse: {"id": _ID, "model": _MODEL, "results": {"reviews": {"predictions": [_RANKED]}}, **_END},
-    MixedResponse: {"id": _ID, "model": _MODEL, "answers": [{"reviews": {"predictions": _RANKED}}], **_END},
+    MixedResponse: {
+        "id": _ID,
+        "model": _MODEL,
+        "answers": [{"reviews": {"predictions": _RANKED, "confidence": 0.97}}],
+        **_END,
+    },
     TaskLine: {"index": 0, "rung": "#37", "predictions": _RANKED},
     TasksLine: {"index": 0, "rung": "#37", "answers": {"reviews": {"predictions": _RANKED}}},
     LastLine: {"id": _ID, "model": _MODEL, **_END},
@@ -71,6 +76,7 @@ EXAMPLES: Mapping[type[BaseModel], dict[str, Any]] = {
         "current": _RUNG,
         "budget": 314_572_800,
         "reason": "the largest rung that fits 300 MiB",
+        "router": {"accuracy": 0.94, "interval": (0.93, 0.95), "chance": 0.125},
     },
     ErrorBody: {
         "error": {
@@ -96,6 +102,10 @@ EXAMPLES: Mapping[type[BaseModel], dict[str, Any]] = {
     ModelReady: {"name": "reviews", "ready": True},
     Health: {"live": True, "ready": True},
     ProtocolError: {"error": "this ladder has no task 'review' (did you mean 'reviews'?)"},
+}
+# Beside the requests' own, where the ladder has a router.
+ROUTED: Mapping[type[BaseModel], dict[str, Any]] = {
+    TasksRequest: {"inputs": ["a fine film", "the final whistle"], "tasks": "auto", "parameters": {"top_k": 1}},
 }
 # In place of those above, and of the requests' own, where the ladder is of images.
 OF_IMAGES: Mapping[type[BaseModel], dict[str, Any]] = {

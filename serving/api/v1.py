@@ -1,7 +1,8 @@
 """The simple form: `/v1/tasks/{task}/predict`, `/v1/predict` for many tasks, and what the ladder is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from itertools import chain
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from merge_builder.ladder import RungSize, kind_of
+from merge_builder.ladder import Manifest, RungSize, kind_of
 from serving.api.answers import (
     answers_by_input,
     model_of,
@@ -26,7 +27,7 @@ from serving.api.inputs import inputs_of
 from serving.api.lines import respond_in_lines, wants_lines
 from serving.api.schemas.answers import LastLine, MixedResponse, TaskLine, TaskResponse, TasksLine, TasksResponse
 from serving.api.schemas.errors import ErrorBody
-from serving.api.schemas.ladder import LadderInfo, RungInfo, TaskInfo, TaskList
+from serving.api.schemas.ladder import LadderInfo, RouterInfo, RungInfo, TaskInfo, TaskList
 from serving.api.schemas.requests import Parameters, TaskForm, TaskRequest, TasksForm, TasksRequest
 from serving.result import Result
 from serving.service import Service
@@ -97,25 +98,27 @@ def routes(service: Service) -> APIRouter:
     async def predict(request: Request) -> Response:
         """Several tasks' answers for each input. What the tasks share of the model runs once for all of them.
 
-        An input may name its own tasks; then the answers come by input, and not by task. In lines, as they come, where
-        the client accepts NDJSON.
+        An input may name its own tasks, or leave them to the ladder's router; then the answers come by input, and not
+        by task. In lines, as they come, where the client accepts NDJSON.
         """
         body = await read_body(request, TasksRequest)
         inputs, asked, tasks = inputs_of(body.inputs), body.parameters, _tasks(service, body)
-        request.state.inputs, request.state.tasks = len(inputs), list(dict.fromkeys(chain.from_iterable(tasks)))
+        told_of = dict.fromkeys(chain.from_iterable(filter(None, tasks)))
+        request.state.inputs, request.state.tasks = len(inputs), told_of
         if wants_lines(request):
-            results = stream(service, inputs, tasks, **_options(asked))
+            results = _noting(told_of, stream(service, inputs, tasks, **_options(asked)))
             return await respond_in_lines(
                 request, service, results, lambda one: tasks_line(service, one, inputs, asked)
             )
         result = await service.predict_each(inputs, tasks, deadline=request.state.deadline, **_options(asked))
+        told_of.update(dict.fromkeys(result.places))
         told: dict[str, Any] = {
             "id": request.state.request_id,
             "model": model_of(service, result),
             "usage": usage_of(result),
             "timings_ms": timings_of(result),
         }
-        if any(item.tasks is not None for item in body.inputs):
+        if result.routes or any(item.tasks is not None for item in body.inputs):
             answers = await _apart(result, answers_by_input, service, result, inputs, asked)
             return _respond(result, MixedResponse(answers=list(answers.values()), **told))
         by_task = {
@@ -147,6 +150,7 @@ def routes(service: Service) -> APIRouter:
             current=_rung(service.engine.rung.size),
             budget=service.choice.budget,
             reason=service.choice.reason,
+            router=_router(manifest),
         )
 
     return router
@@ -171,26 +175,42 @@ def _options(asked: Parameters) -> _Options:
     }
 
 
-def _tasks(service: Service, body: TasksRequest) -> list[tuple[str, ...]]:
-    """The tasks of each input: its own, else those of the request."""
+async def _noting(tasks: dict[str, None], results: AsyncGenerator[Result, None]) -> AsyncGenerator[Result, None]:
+    """`results`, whose tasks are added to `tasks` as they are known: the router may choose them."""
+    async with aclosing(results):
+        async for result in results:
+            tasks.update(dict.fromkeys(result.places))
+            yield result
+
+
+def _tasks(service: Service, body: TasksRequest) -> list[tuple[str, ...] | None]:
+    """The tasks of each input: its own, else those of the request; None where the router is to choose."""
     shared = None if body.tasks is None else _named(service, body.tasks, "tasks")
     tasks = []
     for place, item in enumerate(body.inputs):
-        own = shared if item.tasks is None else _named(service, item.tasks, f"inputs[{place}].tasks")
-        if own is None:
+        if item.tasks is None and body.tasks is None:
             raise InvalidRequest(f"tasks: name them, here or in every input: inputs[{place}] has none", "tasks")
-        tasks.append(own)
+        tasks.append(shared if item.tasks is None else _named(service, item.tasks, f"inputs[{place}].tasks"))
     return tasks
 
 
-def _named(service: Service, asked: list[str] | str, param: str) -> tuple[str, ...]:
+def _named(service: Service, asked: list[str] | str, param: str) -> tuple[str, ...] | None:
     if asked == "all":
         return tuple(service.tasks)
     if asked == "auto":
-        raise NoRouter('this ladder has no router to choose the tasks by: name them, or send "all"', param)
+        if not service.has_router:
+            raise NoRouter('this ladder has no router to choose the tasks by: name them, or send "all"', param)
+        return None
     for place, name in enumerate(asked):
         service.check_task(name, f"{param}[{place}]")
     return tuple(dict.fromkeys(asked))
+
+
+def _router(manifest: Manifest) -> RouterInfo | None:
+    found = manifest.router
+    if found is None:
+        return None
+    return RouterInfo(accuracy=found.accuracy, interval=found.interval, chance=1 / len(manifest.tasks))
 
 
 def _rung(size: RungSize) -> RungInfo:

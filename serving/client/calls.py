@@ -36,7 +36,9 @@ Input = (
 MixedInput = (
     TasksInput | TasksImageInput | TasksWordsInput | TasksQuestionInput | Mapping[str, str | Image | Sequence[str]]
 )
-Tasks = Sequence[str] | Literal["all", "auto"]
+Named = Sequence[str] | Literal["all"]
+Auto = Literal["auto"]
+Tasks = Named | Auto
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 _LONGEST_MESSAGE = 200
@@ -76,14 +78,14 @@ def predict(task: str, inputs: Sequence[Input], options: Options) -> Call[TaskRe
     return Call(f"v1/tasks/{quote(task, safe='')}/predict", _reader(TaskResponse), body)
 
 
-def predict_many(inputs: Sequence[Input], tasks: Tasks, options: Options) -> Call[TasksResponse]:
+def predict_many(inputs: Sequence[Input], tasks: Named, options: Options) -> Call[TasksResponse]:
     """Several tasks' answers for each input."""
     return Call("v1/predict", _reader(TasksResponse), body_of(inputs, options, tasks))
 
 
-def predict_each(inputs: Sequence[MixedInput], options: Options) -> Call[MixedResponse]:
-    """For each input the answers of its own tasks."""
-    return Call("v1/predict", _reader(MixedResponse), body_of(inputs, options))
+def predict_each(inputs: Sequence[Input | MixedInput], tasks: Auto | None, options: Options) -> Call[MixedResponse]:
+    """For each input the answers of its own tasks, or of those that the router chooses."""
+    return Call("v1/predict", _reader(MixedResponse), body_of(inputs, options, tasks))
 
 
 def body_of(inputs: Sequence[Input | MixedInput], options: Options, tasks: Tasks | None = None) -> bytes:

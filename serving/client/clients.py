@@ -11,7 +11,7 @@ from serving.api.schemas.answers import MixedResponse, TaskResponse, TasksLine, 
 from serving.api.schemas.embeddings import EmbeddingsResponse
 from serving.api.schemas.ladder import LadderInfo, TaskInfo
 from serving.client import calls
-from serving.client.calls import Call, Input, MixedInput, Options, Tasks, failure, read_answer
+from serving.client.calls import Auto, Call, Input, MixedInput, Named, Options, Tasks, failure, read_answer
 from serving.client.errors import MergeLadderApiError
 from serving.client.retries import Reply, Retries
 from serving.client.streams import Progress
@@ -35,13 +35,18 @@ class Client:
         """One task's answer for each input, in order."""
         return self._ask(calls.predict(task, inputs, options))
 
-    def predict_many(self, inputs: Sequence[Input], tasks: Tasks = "all", **options: Unpack[Options]) -> TasksResponse:
+    def predict_many(self, inputs: Sequence[Input], tasks: Named = "all", **options: Unpack[Options]) -> TasksResponse:
         """The answers of several tasks for each input; what the tasks share of the model runs once."""
         return self._ask(calls.predict_many(inputs, tasks, options))
 
-    def predict_each(self, inputs: Sequence[MixedInput], **options: Unpack[Options]) -> MixedResponse:
-        """The answers of its own tasks for each input, `{"text": ..., "tasks": [...]}`, in order."""
-        return self._ask(calls.predict_each(inputs, options))
+    def predict_each(
+        self, inputs: Sequence[Input | MixedInput], tasks: Auto | None = None, **options: Unpack[Options]
+    ) -> MixedResponse:
+        """The answers of its own tasks for each input, `{"text": ..., "tasks": [...]}`, in order.
+
+        With "auto" the ladder's router chooses the task of an input that names none; how sure it is, the answer tells.
+        """
+        return self._ask(calls.predict_each(inputs, tasks, options))
 
     def stream(
         self, inputs: Sequence[Input | MixedInput], tasks: Tasks | None = "all", **options: Unpack[Options]
@@ -120,14 +125,16 @@ class AsyncClient:
         return await self._ask(calls.predict(task, inputs, options))
 
     async def predict_many(
-        self, inputs: Sequence[Input], tasks: Tasks = "all", **options: Unpack[Options]
+        self, inputs: Sequence[Input], tasks: Named = "all", **options: Unpack[Options]
     ) -> TasksResponse:
         """As Client.predict_many."""
         return await self._ask(calls.predict_many(inputs, tasks, options))
 
-    async def predict_each(self, inputs: Sequence[MixedInput], **options: Unpack[Options]) -> MixedResponse:
+    async def predict_each(
+        self, inputs: Sequence[Input | MixedInput], tasks: Auto | None = None, **options: Unpack[Options]
+    ) -> MixedResponse:
         """As Client.predict_each."""
-        return await self._ask(calls.predict_each(inputs, options))
+        return await self._ask(calls.predict_each(inputs, tasks, options))
 
     async def stream(
         self, inputs: Sequence[Input | MixedInput], tasks: Tasks | None = "all", **options: Unpack[Options]

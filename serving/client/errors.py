@@ -75,7 +75,7 @@ class RungDoesNotFit(MergeLadderApiError):
 
 
 class NoRouter(MergeLadderApiError):
-    """`tasks="auto"` needs a ladder with a router."""
+    """`tasks="auto"` needs a ladder with a router: `mergeladder tune --tuner neulig` trains one."""
 
 
 class BodyTooLarge(MergeLadderApiError):

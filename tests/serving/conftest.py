@@ -4,7 +4,9 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import uvicorn
@@ -14,7 +16,10 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel, P
 
 from merge_builder.build import build
 from merge_builder.ladder import Ladder, rung_at
+from merge_builder.ladder.router import Router
 from merge_builder.recipe import load_recipe
+from merge_builder.tuning.neulig.publishing import publish_router
+from merge_builder.tuning.neulig.router_report import judged
 from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
 
@@ -112,3 +117,50 @@ def _tokenizer(max_length: int) -> PreTrainedTokenizerFast:
         sep_token="[SEP]",
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
+
+
+@pytest.fixture(scope="session")
+def routed_ladder(pico_ladder: Ladder, tmp_path_factory: pytest.TempPathFactory) -> Ladder:
+    """The pico ladder with a router that is sure of ant at the words w0 to w29, of bee up to w59, of cat beyond."""
+    return with_router(pico_ladder, tmp_path_factory.mktemp("routed") / "routed", words=30)
+
+
+@pytest.fixture(scope="session")
+def twin_ladder(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
+    """Three classifiers over one random base, of which `left` and `right` have the same labels, and a router: sure of
+    one of them at a tenth of the words each, then of `other`."""
+    torch.manual_seed(2)
+    root = tmp_path_factory.mktemp("twins")
+    shape = {
+        "vocab_size": 100,
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": LONGEST,
+    }
+    base = BertModel(BertConfig(**shape))
+    base.save_pretrained(root / "base")
+    _tokenizer(LONGEST).save_pretrained(root / "base")
+    for task, labels in {"left": ("bad", "good"), "right": ("bad", "good"), "other": ("a", "b")}.items():
+        expert = BertForSequenceClassification(BertConfig(**shape, id2label=dict(enumerate(labels)), num_labels=2))
+        expert.bert.load_state_dict({n: t + 0.2 * torch.randn(t.shape) for n, t in base.state_dict().items()})
+        torch.nn.init.normal_(expert.classifier.weight)
+        expert.save_pretrained(root / task)
+        _tokenizer(LONGEST).save_pretrained(root / task)
+    tasks = "".join(f"\n  {task}: {{model: {task}}}" for task in ("left", "right", "other"))
+    (root / "recipe.yaml").write_text(f"base: base\ntasks:{tasks}\nmethod: {{name: average}}\n")
+    ladder = build(load_recipe(root / "recipe.yaml"), root / "plain", threads=1)
+    return with_router(ladder, root / "twins", words=10)
+
+
+def with_router(ladder: Ladder, out: Path, words: int) -> Ladder:
+    """`ladder` with a router to whose ears task k's words are w(k * words) and the next ones."""
+    names = tuple(task.name for task in ladder.manifest.tasks)
+    tokens = np.zeros((100, len(names)), np.float32)
+    for number in range(len(names)):
+        tokens[5 + number * words : 5 + (number + 1) * words, number] = 6
+    right = {name: np.array([True, True, True, False]) for name in names}
+    report = judged(out, right, 0, 100)
+    router = Router(names, tokens, np.zeros(len(names), np.float32))
+    return publish_router(ladder, out, router, report, LONGEST, dict.fromkeys(names, "0" * 64))

@@ -4,7 +4,7 @@ from merge_builder.tuning.neulig.losses import Examples, Loss, neulig_loss, rout
 from merge_builder.tuning.neulig.merging import alignment_scores, ensemble, merge
 from merge_builder.tuning.neulig.portland import Portland, zeros
 from merge_builder.tuning.neulig.router_report import RouterReport
-from merge_builder.tuning.neulig.routing import train_router
+from merge_builder.tuning.neulig.routing import add_router, train_router
 from merge_builder.tuning.neulig.training import Schedule, train
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Portland",
     "RouterReport",
     "Schedule",
+    "add_router",
     "alignment_scores",
     "ensemble",
     "merge",

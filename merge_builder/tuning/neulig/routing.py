@@ -43,10 +43,7 @@ def train_router(
     *,
     progress: Progress = silent,
 ) -> RouterReport:
-    """Build the recipe's ladder and write it to `out`, with a router where one is worth it.
-
-    `make_reader` gives what reads rows for a ladder, and of how many tokens a text. Two rows in five of every task are
-    held out. The router is published if the lower end of its interval there is nearer to always right than to chance.
+    """Build the recipe's ladder and write it to `out`, as `add_router` does.
 
     Raises:
         InputError: the recipe or the rows are unfit, the ladder is of images, or `out` exists already.
@@ -54,7 +51,22 @@ def train_router(
     if out.exists():
         raise InputError(f"{out} exists already: choose a new folder")
     folder = out.with_name(f"{out.name}.tuning")
-    ladder = build(recipe, folder / "untuned", progress=progress)
+    report = add_router(build(recipe, folder / "untuned", progress=progress), data, out, seed, make_reader)
+    shutil.rmtree(folder)
+    return report
+
+
+def add_router(
+    ladder: Ladder, data: Path, out: Path, seed: int, make_reader: Callable[[Ladder], tuple[ReadTokens, int]]
+) -> RouterReport:
+    """Write `ladder` to `out`, with a router where one is worth it.
+
+    `make_reader` gives what reads rows for a ladder, and of how many tokens a text. Two rows in five of every task are
+    held out. The router is published if the lower end of its interval there is nearer to always right than to chance.
+
+    Raises:
+        InputError: the rows are unfit, the ladder is of images, or `out` exists already.
+    """
     table = token_table(ladder)
     rows = load_data(data, ladder)
     tasks = tuple(task.name for task in ladder.manifest.tasks)
@@ -68,7 +80,6 @@ def train_router(
     report = judged(out, right, seed, sum(map(len, seen.values())))
     hashes = {task: rows[task].sha256 for task in tasks}
     publish_router(ladder, out, router if report.published else None, report, max_length, hashes)
-    shutil.rmtree(folder)
     return report
 
 

@@ -102,6 +102,16 @@ class InputAnswer(Closed):
     logits: list[float] | list[list[float]] | None = None
 
 
+class MixedAnswer(InputAnswer):
+    """As InputAnswer. Where the router chose the task, `confidence` is how sure it is that the input is for it, from 0
+    to 1. Where two tasks with the same labels answer as one, `ensemble` has the confidence in each: what is told is the
+    mean of their probabilities by these weights, and `confidence` is their sum.
+    """
+
+    confidence: float | None = None
+    ensemble: dict[str, float] | None = None
+
+
 class TaskAnswer(Closed):
     """As InputAnswer, a list for each input, in order."""
 
@@ -138,11 +148,12 @@ class TasksResponse(Closed):
 
 
 class MixedResponse(Closed):
-    """The answer to a TasksRequest where an input names tasks of its own: one element for each input, by task."""
+    """The answer to a TasksRequest where an input names tasks of its own, or the router chooses them: one element for
+    each input, by task, of those that the router chose the best first."""
 
     id: str
     model: Model
-    answers: list[dict[str, InputAnswer]]
+    answers: list[dict[str, MixedAnswer]]
     usage: Usage
     timings_ms: TimingsMs
 
@@ -161,7 +172,7 @@ class TasksLine(Closed):
 
     index: int
     rung: str
-    answers: dict[str, InputAnswer]
+    answers: dict[str, MixedAnswer]
 
 
 class LastLine(Closed):

@@ -32,6 +32,22 @@ class RungInfo(Closed):
     bytes: int
 
 
+def _none(value: object) -> bool:
+    return value is None
+
+
+class RouterInfo(Closed):
+    """What chooses the task of an input whose `tasks` are "auto".
+
+    `accuracy` is the mean over the tasks of the share of texts that it gave to their own, on rows held out when it was
+    trained, and `interval` its 95 % interval; `chance` is what blind choice would have.
+    """
+
+    accuracy: float
+    interval: tuple[float, float]
+    chance: float
+
+
 class LadderInfo(Closed):
     """The ladder, the rung that answers now, and why it is that one."""
 
@@ -43,3 +59,4 @@ class LadderInfo(Closed):
     current: RungInfo
     budget: int | None = Field(description="Bytes of memory that the rung had to fit, where that decided.")
     reason: str
+    router: RouterInfo | None = Field(default=None, exclude_if=_none)

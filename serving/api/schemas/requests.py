@@ -66,8 +66,8 @@ class TasksRequest(Closed):
     inputs: list[MixedInput] = Field(min_length=1, max_length=MOST_INPUTS)
     tasks: Tasks | None = Field(
         None,
-        description='Names of tasks, or "all". "auto" needs a ladder with a router. '
-        "May be left out where every input names its own.",
+        description='Names of tasks, "all", or "auto": each input is given to the task that the ladder\'s router finds '
+        "for it, or to the best two. May be left out where every input names its own.",
     )
     parameters: Parameters = Parameters()
 

@@ -88,7 +88,7 @@ BAD = [
     ("predict", ("bee", ["w1", " "]), {}, EmptyText, 422, "inputs[1]"),
     ("predict", ("bee", [LONG]), {"truncate": False}, InputTooLong, 422, "inputs[0]"),
     ("predict", ("bee", ["w1 " * 2000]), {}, BodyTooLarge, 413, None),
-    ("predict_many", (["w1"], "auto"), {}, NoRouter, 422, "tasks"),
+    ("predict_each", (["w1"], "auto"), {}, NoRouter, 422, "tasks"),
     ("predict_many", (["w1"], ["ant", "wasp"]), {}, UnknownTask, 404, "tasks[1]"),
 ]
 

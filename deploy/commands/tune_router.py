@@ -1,0 +1,35 @@
+"""`mergeladder tune --tuner neulig`: a router for requests that name no task."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deploy.console import console, print_document, say
+
+if TYPE_CHECKING:
+    from merge_builder.tuning.neulig import RouterReport
+
+
+def tune_router(recipe: Path, out: Path, data: Path, seed: int, as_json: bool) -> None:
+    """Train a router, tell what it is worth, and write the ladder with it where it is worth it."""
+    from deploy.progress_bars import progress_bars
+    from deploy.router_rows import token_reader
+    from merge_builder.recipe import load_recipe
+    from merge_builder.tuning.neulig import train_router
+
+    with progress_bars(console) as progress:
+        report = train_router(load_recipe(recipe), data, out, seed, token_reader, progress=progress)
+    _tell(report)
+    if as_json:
+        print_document(report.document)
+
+
+def _tell(report: "RouterReport") -> None:
+    worst = min(report.tasks, key=lambda task: report.tasks[task])
+    low, high = report.interval
+    verdict = "[bold green]router published[/]" if report.published else "[bold]no router[/]"
+    say(
+        f"{verdict}: {report.because} ({report.accuracy:.1%} right, 95 % interval {low:.1%} to {high:.1%}, chance "
+        f"{report.chance:.1%}; least of {worst}, {report.tasks[worst]:.1%}; {report.held_out_rows} texts)"
+    )
+    if report.published:
+        say(f'next: mergeladder serve {report.out}, and ask with "tasks": "auto"')
