@@ -1,5 +1,6 @@
 """What a build would do, before it touches anything: `mergeladder build --dry-run`."""
 
+import math
 import os
 
 from pydantic import BaseModel
@@ -42,8 +43,7 @@ def plan(recipe: Recipe, threads: int | None = None) -> BuildPlan:
         made = sum(most_made_bytes(block, method.masked) for block in blocks)
         heads = sum(tensor.nbytes for expert in inputs.experts for tensor in expert.parts.head.values())
         read = own + sum(tensor.nbytes for block in blocks for tensor in block.base)
-        # Whole tensors in fp32: each member, its task vector, and the method's own working copy.
-        whole = max((tensor.size for block in blocks for tensor in block.base), default=0) * 4 * (3 * len(tasks) + 2)
+        whole = max((_whole_tensor_bytes(t.shape, len(tasks)) for block in blocks for t in block.base), default=0)
         chunk = 2 * BUFFER_BYTES if method.unit == "element" else whole
         return BuildPlan(
             tasks=tasks,
@@ -53,3 +53,13 @@ def plan(recipe: Recipe, threads: int | None = None) -> BuildPlan:
             bytes_written=own + made + heads,
             peak_memory=workers * max(chunk, 2 * BUFFER_BYTES),
         )
+
+
+def _whole_tensor_bytes(shape: tuple[int, ...], tasks: int) -> int:
+    """What a method that takes whole tensors needs at most, measured (`tsv_wudi`, four and eight tasks).
+
+    In fp32 each task's tensor, its task vector and half of its singular triplets; fp64 copies of one matrix and its
+    factors; and two fp64 Gram matrices of its inputs.
+    """
+    inputs = shape[1] if len(shape) == 2 else 0
+    return math.prod(shape) * 4 * (3 * tasks + 20) + 16 * inputs**2

@@ -6,14 +6,21 @@ import numpy as np
 
 from merge_builder.methods.contract import Array, merge_method
 from merge_builder.methods.scale import Scale, scale_for
-from merge_builder.methods.spectral import Matrix, polar, thin_svd
+from merge_builder.methods.spectral import polar, thin_svd
 
-Svd = tuple[Matrix, Matrix, Matrix]
+Svd = tuple[Array, Array, Array]
 
 
 def svd_of_matrix(task_vector: Array) -> Svd | None:
-    """The thin SVD of a matrix; None of any other tensor."""
-    return thin_svd(task_vector) if task_vector.ndim == 2 else None
+    """The stronger half of a matrix's singular triplets, in fp32; None of any other tensor.
+
+    No group takes more than half of them, and every task's are held at once.
+    """
+    if task_vector.ndim != 2:
+        return None
+    u, s, vt = thin_svd(task_vector)
+    half = max(1, len(s) // 2)
+    return u[:, :half].astype(np.float32), s[:half].astype(np.float32), vt[:half].astype(np.float32)
 
 
 @merge_method(
@@ -31,7 +38,7 @@ def tsv(task_vectors: Array, prepared: Sequence[Svd | None], *, scale: Scale = 1
         mean: Array = task_vectors.mean(axis=0)
         return mean
     triplets = [svd for svd in prepared if svd is not None]
-    rank = max(1, len(triplets[0][1]) // members)
+    rank = max(1, min(task_vectors.shape[1:]) // members)
     u = np.concatenate([svd[0][:, :rank] for svd in triplets], axis=1)
     s = np.concatenate([svd[1][:rank] for svd in triplets])
     vt = np.concatenate([svd[2][:rank] for svd in triplets], axis=0)
