@@ -16,7 +16,7 @@ from merge_builder.errors import InputError
 from merge_builder.export import export
 from merge_builder.ladder import Ladder, rung_at
 from merge_builder.recipe import load_recipe
-from serving.engine.engine import load_engine
+from serving.engine.engine import Engine, load_engine
 from serving.engine.types import Encoded
 
 from ....conftest import tokenizer
@@ -59,9 +59,9 @@ def _build(folder: Path, **keys: str) -> Ladder:
     return build(load_recipe(folder / "recipe.yaml"), folder / "ladder", threads=1)
 
 
-def _assert_answers(ladder: Ladder, index: int, task: str, model: torch.nn.Module, *texts: tuple[int, ...]) -> None:
+def _assert_answers(engine: Engine, task: str, model: torch.nn.Module, *texts: tuple[int, ...]) -> None:
     batch = [Encoded(ids, (0,) * len(ids), (task,)) for ids in texts]
-    output = load_engine(ladder, rung_at(ladder.manifest, index)).run(batch)
+    output = engine.run(batch)
     for item, logits in zip(batch, output.logits, strict=True):
         with torch.inference_mode():
             expected = model.eval()(torch.tensor([item.input_ids])).logits[0].numpy()
@@ -78,10 +78,12 @@ def test_experts_that_differ_in_their_head_alone_are_themselves_on_every_rung(fo
     assert {step.similarity for step in ladder.manifest.trace} == {1.0}
     item = Encoded(TEXTS[2], (0,) * 7, TASKS)
     last = len(ladder.manifest.trace)
-    assert load_engine(ladder, rung_at(ladder.manifest, last)).run([item]).layer_tokens >= 3 * 7
-    for index in (0, last // 2, last):
+    engine = load_engine(ladder, rung_at(ladder.manifest, last))
+    assert engine.run([item]).layer_tokens >= 3 * 7
+    for index in (last, last // 2, 0):
+        engine.swap(rung_at(ladder.manifest, index))
         for task, model in models.items():
-            _assert_answers(ladder, index, task, model, *TEXTS)
+            _assert_answers(engine, task, model, *TEXTS)
 
 
 @pytest.mark.parametrize("kind", ["lora", "ia3"])
@@ -101,11 +103,12 @@ def test_adapters_are_served_as_peft_computes_them(folder: Path, kind: str) -> N
         tuned.save_pretrained(folder / task)
         models[task] = tuned
     ladder = _build(folder)
+    first, last = (load_engine(ladder, rung_at(ladder.manifest, index)) for index in (0, len(ladder.manifest.trace)))
     for task, model in models.items():
-        _assert_answers(ladder, 0, task, model, *TEXTS)
+        _assert_answers(first, task, model, *TEXTS)
         export(ladder, task, ladder.manifest.rungs[-1], folder / f"out-{task}")
         merged = RobertaForSequenceClassification.from_pretrained(folder / f"out-{task}")
-        _assert_answers(ladder, len(ladder.manifest.trace), task, merged, *TEXTS)
+        _assert_answers(last, task, merged, *TEXTS)
 
 
 class TestExpertsThatKnowMoreTokens:
@@ -140,17 +143,18 @@ class TestExpertsThatKnowMoreTokens:
         engine = load_engine(ladder, rung_at(ladder.manifest, 0))
         words = engine.tokenizer.encode(["w5 new2"], None, max_length=44, truncate=True)[0]
         assert words.input_ids[1:-1] == (10, 102)
-        _assert_answers(ladder, 0, "bee", models["bee"], *TEXTS, words.input_ids)
-        _assert_answers(ladder, 0, "cat", models["cat"], *TEXTS, (2, 100, 3))
-        _assert_answers(ladder, 0, "ant", models["ant"], *TEXTS)
+        _assert_answers(engine, "bee", models["bee"], *TEXTS, words.input_ids)
+        _assert_answers(engine, "cat", models["cat"], *TEXTS, (2, 100, 3))
+        _assert_answers(engine, "ant", models["ant"], *TEXTS)
         last = len(ladder.manifest.trace)
         for index in (0, last):
+            engine.swap(rung_at(ladder.manifest, index))
             for task in TASKS:
                 out = folder / f"{task}{index}"
                 export(ladder, task, ladder.manifest.rungs[index], out)
                 exported = RobertaForSequenceClassification.from_pretrained(out)
                 assert exported.config.vocab_size == 103
-                _assert_answers(ladder, index, task, exported, *TEXTS, (2, 100, 102, 3))
+                _assert_answers(engine, task, exported, *TEXTS, (2, 100, 102, 3))
         tables = [
             load_file(own / "model.safetensors")["roberta.embeddings.word_embeddings.weight"]
             for own in (*(folder / f"{task}0" for task in TASKS), *(folder / task for task in TASKS))

@@ -44,8 +44,10 @@ def _assert_right(row: Row, ladder: Ladder, batch: list[Image], output: BatchOut
         answers = []
         for item in batch:
             pixels = torch.from_numpy(item.pixels)[None]
-            with torch.inference_mode():  # a copy, since Swin's attention remembers the sizes that it has seen
-                answers.append(deepcopy(model)(pixel_values=pixels, **row.keywords).logits[0].numpy())
+            # Swin's attention remembers the sizes that it has seen.
+            fresh = deepcopy(model) if model.config.model_type == "swin" else model
+            with torch.inference_mode():
+                answers.append(fresh(pixel_values=pixels, **row.keywords).logits[0].numpy())
         assert np.ptp(answers, axis=0).min() > 1e-2  # the images differ by far more than what is tolerated
         for item, logits, right in zip(batch, output.logits, answers, strict=True):
             assert set(logits) == set(item.tasks)
@@ -64,7 +66,9 @@ def test_logits_are_those_of_transformers(make_ladder: Build, name: str, blocks:
     row = ROWS[name]
     ladder = make_ladder(name, row, blocks)
     engine = load_engine(ladder, rung_at(ladder.manifest, 0))
-    for index in _rungs(ladder):
+    rungs = _rungs(ladder)
+    # How a model is cut into blocks shows where some are shared and some are not.
+    for index in rungs if blocks == "sublayer" else rungs[1:2]:
         engine.swap(rung_at(ladder.manifest, index))
         batch = _batch(engine, row, seed=index)
         _assert_right(row, ladder, batch, engine.run(batch), tmp_path)
