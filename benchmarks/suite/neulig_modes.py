@@ -1,0 +1,133 @@
+"""NeuLig's modes on a suite of BERT experts: what encoders make of rows, weighed; or encoders, weighed and run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from merge_builder.evaluation import Row
+from merge_builder.tuning.neulig import Examples, Portland, Schedule, alignment_scores, merge, neulig_loss, train, zeros
+
+MAX_LENGTH = 64
+BATCH = 128
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The experts' encoders, pooler included, and their heads, which are linear on what the pooler makes.
+
+    `weights` leaves out tensors that are the same in all experts.
+    """
+
+    tasks: tuple[str, ...]
+    tokenizer: Any
+    model: Any
+    weights: tuple[Mapping[str, NDArray[np.float32]], ...]
+    heads: Mapping[str, tuple[Floats, Floats]]
+    labels: Mapping[str, Mapping[str, int]]
+
+    @torch.inference_mode()
+    def features(self, weights: Mapping[str, NDArray[np.float32]], rows: Sequence[Row]) -> Floats:
+        """(rows, width): what an encoder of these weights makes of the rows, 32 of like length at once."""
+        for name, values in weights.items():
+            self.model.get_parameter(name).copy_(torch.from_numpy(values))
+        order = sorted(range(len(rows)), key=lambda at: len(rows[at].text) + len(rows[at].text_pair or ""))
+        found = np.zeros((len(rows), self.model.config.hidden_size))
+        for start in range(0, len(order), 32):
+            at = order[start : start + 32]
+            texts = [(rows[i].text, rows[i].text_pair) for i in at]
+            together = [text if pair is None else (text, pair) for text, pair in texts]
+            options = {"padding": True, "truncation": True, "max_length": MAX_LENGTH, "return_tensors": "pt"}
+            found[at] = self.model(**self.tokenizer(together, **options)).pooler_output.double().numpy()
+        return found
+
+    def logits(self, task: str, features: Floats) -> Floats:
+        """What the task's head makes of features of any number of axes."""
+        weight, bias = self.heads[task]
+        return np.asarray(features @ weight.T + bias)
+
+    def ids(self, task: str, rows: Sequence[Row]) -> NDArray[np.int64]:
+        """The right labels."""
+        return np.array([self.labels[task][row.label] for row in rows])
+
+
+def load_encoders(experts: Path, tasks: Sequence[str]) -> Encoders:
+    """The experts in `experts/<task>`."""
+    models = {task: AutoModelForSequenceClassification.from_pretrained(experts / task).eval() for task in tasks}
+    states = {task: {n: p.detach().numpy() for n, p in m.base_model.named_parameters()} for task, m in models.items()}
+    first, *others = states.values()
+    moved = [name for name, own in first.items() if not all(np.array_equal(own, other[name]) for other in others)]
+    heads = {t: tuple(p.detach().double().numpy() for p in m.classifier.parameters()) for t, m in models.items()}
+    return Encoders(
+        tasks=tuple(tasks),
+        tokenizer=AutoTokenizer.from_pretrained(experts / tasks[0]),
+        model=models[tasks[0]].base_model.requires_grad_(False),
+        # Copies: the first model is the one that is written to.
+        weights=tuple({name: own[name].copy() for name in moved} for own in states.values()),
+        heads={task: (weight, bias) for task, (weight, bias) in heads.items()},
+        labels={task: {k: int(v) for k, v in model.config.label2id.items()} for task, model in models.items()},
+    )
+
+
+def examples_of(encoders: Encoders, rows: Mapping[str, Sequence[Row]]) -> dict[str, Examples]:
+    """Every encoder on every row: M forward passes a row."""
+    everything = [(task, row) for task, own in rows.items() for row in own]
+    made = np.stack([encoders.features(own, [row for _, row in everything]) for own in encoders.weights], axis=1)
+    found, start = {}, 0
+    for task, own in rows.items():
+        mine = made[start : start + len(own)]
+        start += len(own)
+        found[task] = Examples(mine.reshape(len(own), -1), encoders.ids(task, own), encoders.logits(task, mine))
+    return found
+
+
+def trained(encoders: Encoders, examples: Mapping[str, Examples], kind: str, seed: int) -> Portland:
+    """The Portland network by the paper's loss, batch and rate; a fifth of the examples tells the end."""
+    seen, watched = [], []
+    for number, own in enumerate(examples.values()):
+        order = np.random.default_rng([seed, number]).permutation(len(own.labels))
+        cut = len(order) // 5
+        watched.append(own.take(order[:cut]))
+        seen.append(own.take(order[cut:]))
+    start = zeros(len(encoders.tasks), seen[0].features.shape[1])
+    loss = neulig_loss(kind, alignment_scores(encoders.weights))
+    return train(start, seen, loss, Schedule(1000, BATCH, 1e-3, patience=20, seed=seed), watched)
+
+
+def ensembled(examples: Mapping[str, Examples], betas: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Every task's logits, (rows, labels), in ensembling mode."""
+    return {task: np.einsum("nm,nmc->nc", betas[task], own.logits) for task, own in examples.items()}
+
+
+def merged(
+    encoders: Encoders, rows: Mapping[str, Sequence[Row]], batches: Sequence[tuple[Floats, Sequence[tuple[str, int]]]]
+) -> dict[str, Floats]:
+    """Every task's logits where each batch, of (task, place) rows, is answered by the encoder that its betas make."""
+    found = {task: np.zeros((len(own), len(encoders.heads[task][1]))) for task, own in rows.items()}
+    for betas, at in batches:
+        features = encoders.features(merge(encoders.weights, betas), [rows[task][place] for task, place in at])
+        for (task, place), own in zip(at, features, strict=True):
+            found[task][place] = encoders.logits(task, own)
+    return found
+
+
+def homogeneous(betas: Mapping[str, Floats]) -> Iterator[tuple[Floats, list[tuple[str, int]]]]:
+    """Batches of one task, each with its first row's betas: as the paper's code evaluates."""
+    for task, own in betas.items():
+        for start in range(0, len(own), BATCH):
+            yield own[start], [(task, place) for place in range(start, min(start + BATCH, len(own)))]
+
+
+def mixed(betas: Mapping[str, Floats], seed: int) -> Iterator[tuple[Floats, list[tuple[str, int]]]]:
+    """The same with the tasks mixed, as a server has them."""
+    at = [(task, place) for task, own in betas.items() for place in range(len(own))]
+    at = [at[number] for number in np.random.default_rng(seed).permutation(len(at))]
+    for start in range(0, len(at), BATCH):
+        task, place = at[start]
+        yield betas[task][place], at[start : start + BATCH]
