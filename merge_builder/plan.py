@@ -56,7 +56,7 @@ def plan(recipe: Recipe, threads: int | None = None) -> BuildPlan:
 
 
 def _whole_tensor_bytes(shape: tuple[int, ...], tasks: int) -> int:
-    """What a method that takes whole tensors needs at most, measured (`tsv_wudi`, four and eight tasks).
+    """What a method that takes whole tensors needs at most, measured (`blend`, four and eight tasks).
 
     In fp32 each task's tensor, its task vector and half of its singular triplets; fp64 copies of one matrix and its
     factors; and two fp64 Gram matrices of its inputs.

@@ -42,7 +42,7 @@ class Expert(BaseModel):
 class Recipe(BaseModel):
     """A checked recipe. `method` holds its name and its parameters side by side, as in the YAML.
 
-    A recipe that names no method gets the product's own, TSV-M mixed with WUDI along `sum`, the best without data (see
+    A recipe that names no method gets the product's own, `blend` along `sum`, the best without data (see
     docs/results.md); one that names a method gets the published trace, `min`, unless it says otherwise.
 
     With the `objective` compute, merges that let tasks share whole stages go first among nearly equal ones.
@@ -57,7 +57,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     base: str = Field(min_length=1)
     tasks: dict[TaskName, Expert] = Field(min_length=1)
-    method: dict[str, Any] = Field(default_factory=lambda: {"name": "tsv_wudi"})
+    method: dict[str, Any] = Field(default_factory=lambda: {"name": "blend"})
     blocks: Granularity = "sublayer"
     linkage: Linkage = "sum"
     objective: Literal["size", "compute"] = "size"

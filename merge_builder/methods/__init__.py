@@ -1,6 +1,6 @@
 """Merge methods, one file a method; importing a method registers it."""
 
-from merge_builder.methods import average, consensus, emr, fisher, iso, pcb, task_arithmetic, ties, tsv, tsv_wudi, wudi
+from merge_builder.methods import average, blend, consensus, emr, fisher, iso, pcb, task_arithmetic, ties, tsv, wudi
 from merge_builder.methods.contract import REGISTRY, Method, check_parameters, find_method
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "check_parameters",
     "find_method",
     "average",
+    "blend",
     "consensus",
     "emr",
     "fisher",
@@ -17,6 +18,5 @@ __all__ = [
     "task_arithmetic",
     "ties",
     "tsv",
-    "tsv_wudi",
     "wudi",
 ]

@@ -1,42 +1,38 @@
-"""TSV-M and WUDI mixed: the product's default, as good as the better of the two or close to it (docs/results.md)."""
+"""The product's default: the mean of TSV-M, Iso-C and WUDI (docs/results.md tells how it was chosen)."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.iso import iso
 from merge_builder.methods.scale import Scale, scale_for
 from merge_builder.methods.tsv import Svd, svd_of_matrix, tsv
 from merge_builder.methods.wudi import wudi
 
+# At which each is best by itself.
+ISO_SCALE, WUDI_RIDGE = 1.5, 0.1
+
 
 @merge_method(
-    title="TSV-M with WUDI",
+    title="TSV-M, Iso-C and WUDI",
     paper="https://arxiv.org/abs/2412.00081",
-    formula="per matrix: ((1 - share) · TSV-M + share · WUDI) · scale; other tensors: mean(τ)",
+    formula="per matrix: the mean of TSV-M, 1.5 · Iso-C and WUDI (ridge 0.1), times scale; other tensors: mean(τ)",
     unit="tensor",
     prepare=svd_of_matrix,
 )
-def tsv_wudi(
-    task_vectors: Array,
-    prepared: Sequence[Svd | None],
-    *,
-    share: Annotated[float, Field(ge=0, le=1)] = 0.5,
-    ridge: Annotated[float, Field(gt=0, le=1)] = 0.1,
-    scale: Scale = 1.0,
-) -> Array:
-    """Mix what `tsv` and `wudi` (arXiv 2503.08099, with this ridge) make of the members' matrices.
+def blend(task_vectors: Array, prepared: Sequence[Svd | None], *, scale: Scale = 1.0) -> Array:
+    """Average what `tsv`, `iso` (arXiv 2502.04959) and `wudi` (arXiv 2503.08099) make of the members' matrices.
 
-    Both look for a sum of the task vectors that keeps them from disturbing each other: TSV-M by the strongest
-    directions of each, WUDI by the inputs that each reacts to. What the two get wrong differs, so their mean is better
-    than both on some experts, and near the better one on others.
+    All three look for a sum of the task vectors in which these disturb each other little: TSV-M by the strongest
+    directions of each, Iso-C by an even spectrum, WUDI by the inputs that each task reacts to. Each is best with some
+    experts and points behind with others; what they get wrong differs, so that their mean is near the best with all.
     """
     if task_vectors.ndim != 3:
         mean: Array = task_vectors.mean(axis=0)
         return mean
-    calm = wudi(task_vectors, ridge=ridge)
-    mixed: Array = tsv(task_vectors, prepared) * np.float32(1 - share) + calm * np.float32(share)
-    mixed *= scale_for(scale, len(task_vectors))
-    return mixed
+    blended: Array = tsv(task_vectors, prepared)
+    blended += iso(task_vectors, scale=ISO_SCALE)
+    blended += wudi(task_vectors, ridge=WUDI_RIDGE)
+    blended *= np.float32(scale_for(scale, len(task_vectors)) / 3)
+    return blended

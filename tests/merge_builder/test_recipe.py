@@ -10,10 +10,7 @@ GOOD = {"base": "b", "tasks": {"t": {"model": "m"}}}
 
 def test_the_default_is_ours_and_a_named_method_gets_the_published_trace() -> None:
     recipe = parse_recipe(GOOD)
-    assert (recipe.method_use.name, recipe.method_use.parameters) == (
-        "tsv_wudi",
-        {"share": 0.5, "ridge": 0.1, "scale": 1.0},
-    )
+    assert (recipe.method_use.name, recipe.method_use.parameters) == ("blend", {"scale": 1.0})
     assert (recipe.blocks, recipe.linkage, recipe.objective) == ("sublayer", "sum", "size")
     named = GOOD | {"method": {"name": "task_arithmetic"}}
     assert parse_recipe(named).linkage == "min"
