@@ -54,12 +54,12 @@ class Round:
 
 
 def main() -> None:
-    args = _arguments()
-    servers = _servers(args)
+    args = arguments(__doc__)
+    servers = servers_of(args)
     with ExitStack() as stack:
-        pids = {server.name: stack.enter_context(_started(server)) for server in servers}
+        pids = {server.name: stack.enter_context(started(server)) for server in servers}
         for server in servers:
-            _wait_until_ready(server)
+            wait_until_ready(server)
             closed_loop(server.url, server.requests, clients=16, seconds=3)
         for clients in args.clients:
             rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
@@ -69,8 +69,9 @@ def main() -> None:
             _tell(clients, rounds)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def arguments(description: str) -> argparse.Namespace:
+    """What is asked for on the command line."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--ladder", type=Path, required=True, help="built from --experts")
     parser.add_argument("--experts", type=Path, required=True, help="folder of a transformers folder a task")
     parser.add_argument("--data", type=Path, required=True, help="folder of <task>/test.jsonl")
@@ -83,7 +84,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _servers(args: argparse.Namespace) -> list[Server]:
+def servers_of(args: argparse.Namespace) -> list[Server]:
+    """Those that are asked for: ours at each rung, plain FastAPI, and the others where they are given."""
     python, experts = sys.executable, str(args.experts.resolve())
     texts = mixed_texts(args.data, sorted(folder.name for folder in args.experts.iterdir() if folder.is_dir()))
     ours = [(f"/v1/tasks/{task}/predict", {"inputs": [text], "parameters": {"top_k": 1}}) for task, text in texts]
@@ -126,7 +128,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _started(server: Server) -> Iterator[int]:
+def started(server: Server) -> Iterator[int]:
     """Its process id."""
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(server.command, stdout=quiet, stderr=quiet, env=os.environ | QUIET, cwd="/")
@@ -140,7 +142,8 @@ def _started(server: Server) -> Iterator[int]:
             left.kill()
 
 
-def _wait_until_ready(server: Server) -> None:
+def wait_until_ready(server: Server) -> None:
+    """Returns once it is."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         try:
