@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The least and the largest value, or the choices; `linear` and `slerp` have a weight in [0, 1] for each task.
 SPACE: Mapping[str, Mapping[str, Any]] = {
+    "blend": {"scale": (0.5, 1.6)},
     "tsv": {"scale": (0.5, 1.6)},
     "iso": {"scale": (0.5, 2.5)},
     "task_arithmetic": {"scale": (0.5, 2.5)},

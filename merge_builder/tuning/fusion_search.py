@@ -12,8 +12,9 @@ from merge_builder.tuning.rounds import Prepare, one_by_one, search_rounds
 if TYPE_CHECKING:
     import optuna
 
-# What a search begins with: one method everywhere.
+# What a search begins with: one method everywhere, first the product's own.
 SEEDS: Sequence[Mapping[str, Any]] = (
+    {"name": "blend", "scale": 1.0},
     {"name": "tsv", "scale": 1.0},
     {"name": "iso", "scale": 1.5},
     {"name": "task_arithmetic", "scale": 1.5},

@@ -18,7 +18,7 @@ from merge_builder.tuning.candidate import Formula, Site
 from merge_builder.tuning.material import Material
 
 # Whether a method's `scale` multiplies the task vectors of matrices alone.
-SCALED = {"task_arithmetic": False, "ties": False, "tsv": True, "iso": True}
+SCALED = {"task_arithmetic": False, "ties": False, "blend": True, "tsv": True, "iso": True}
 
 
 @dataclass
@@ -30,7 +30,7 @@ class PlainMethods:
     _names: dict[str, str] = field(default_factory=dict)
 
     def formula(self, name: str, parameters: Mapping[str, Any]) -> Formula:
-        """The registered method `name`, bit for bit, with a number for its scale."""
+        """The registered method `name` with a number for its scale; bit for bit, `blend` at 1 alone."""
         method = find_method(name)
         checked = check_parameters(method, dict(parameters))
         scale = np.float32(checked["scale"])

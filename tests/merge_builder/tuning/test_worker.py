@@ -43,7 +43,7 @@ def test_the_journal_and_the_result_are_the_same(suite, make_ladder, write_data,
     told = [[_without_times(line) for line in journals[out]] for out in ("alone", "together")]
     assert told[0] == told[1]
     jobs = [job for batch in batches for job in batch]
-    assert len(batches[0]) == {"automerge": 5, "df-merge": 3, "depth": 4}[tuner]  # its given points, or `at_once`
+    assert len(batches[0]) == {"automerge": 6, "df-merge": 3, "depth": 4}[tuner]  # its given points, or `at_once`
     searched = {json.dumps(line["candidate"]) for line in told[0]}
     assert len({json.dumps(job.genes, sort_keys=True) for job in jobs} & searched) > 4  # all but the first
     assert any(job.settled for job in jobs) == (tuner != "depth")
