@@ -111,22 +111,20 @@ def ray_workers(
 
     Raises:
         InputError: no Ray cluster answers at the address.
+        MergeLadderError: Ray does not start on this machine.
     """
     # Ray puts the working directory first on its workers' import path: a user's may hold a `deploy` of its own.
     with chdir(Path(__file__).parents[1]):
         try:
             if address is None:
-                ray.init(
-                    address="local",
-                    num_cpus=count,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
+                own = {"num_cpus": count, "include_dashboard": False}
+                ray.init(address="local", log_to_driver=False, logging_level=logging.ERROR, **own)
             else:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
             raise InputError(f"no Ray cluster answers at {address}: {error}") from error
+        except Exception as error:  # Ray has no type for a node that does not start in time
+            raise MergeLadderError(f"Ray did not start: {error}") from error
     workers = Workers(count, on_worker)
     try:
         yield workers

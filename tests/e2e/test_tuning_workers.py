@@ -24,7 +24,7 @@ from merge_builder.tuning import Report, Settings, Trial, tune, working_folder
 from merge_builder.tuning.depth.tune import tune_depth
 
 pytestmark = pytest.mark.e2e
-SETTINGS = Settings("automerge", ("#12", "1"), rows=18, trials=6, at_once=2)
+SETTINGS = Settings("automerge", ("#12", "1"), rows=18, trials=7, at_once=2)
 Pool = tuple[Workers, list[Place]]
 Search = Callable[..., tuple[Report, list[dict[str, Any]]]]
 
