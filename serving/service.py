@@ -24,7 +24,7 @@ from serving.metrics import Metrics
 from serving.one_rung import answer_by_one_rung
 from serving.reader import Reader
 from serving.result import Result, make_result
-from serving.routing import Route
+from serving.route_inputs import route_inputs
 from serving.rung_metrics import RungCollector
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Service:
         self.reader.check_count(len(inputs))
         least = self.accept(filter(None, tasks), min_rung=min_rung, min_score=min_score)
         idle = self.batcher.idle
-        tasks, routes = await self.choose(inputs, tasks, at_once=idle)
+        tasks, routes = await route_inputs(self.reader, self.metrics, inputs, tasks, at_once=idle)
         if routes:
             least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
         await self.reader.check_images(inputs, tasks)
@@ -169,22 +169,6 @@ class Service:
     def has_router(self) -> bool:
         """Whether an input may leave its tasks to the ladder's router."""
         return self.reader.chooser is not None
-
-    async def choose(
-        self, inputs: Sequence[Input], tasks: Sequence[Sequence[str] | None], *, first: int = 0, at_once: bool = False
-    ) -> tuple[list[Sequence[str]], dict[int, Route]]:
-        """The tasks of each input, chosen by the router where they are None, and what it chose, by place: `inputs` are
-        those of the request from the place `first` on. `at_once` is as in `Reader.read`.
-
-        Raises:
-            RequestError: an input whose tasks are to be chosen cannot be read.
-        """
-        open_places = [place for place, own in enumerate(tasks, first) if own is None]
-        routes = await self.reader.choose(inputs, open_places, first=first, at_once=at_once) if open_places else {}
-        for route in routes.values():
-            self.metrics.routed.labels(route.tasks[0]).inc()
-            self.metrics.router_confidence.observe(route.confidences[route.tasks[0]])
-        return [routes[place].tasks if own is None else own for place, own in enumerate(tasks, first)], routes
 
     def check_task(self, name: str, param: str = "task") -> Task:
         """The task called `name`; `param` is where the request names it.

@@ -17,6 +17,7 @@ from serving.encoding import Input, Row
 from serving.errors import Overloaded
 from serving.floor import check_rung
 from serving.result import Result, make_result
+from serving.route_inputs import route_inputs
 from serving.routing import Route
 from serving.service import Service
 
@@ -49,7 +50,7 @@ async def stream(
         nonlocal tokenize
         for first in range(0, len(inputs), _CHUNK):
             before, some = time.perf_counter(), slice(first, first + _CHUNK)
-            asked, routes = await service.choose(inputs[some], tasks[some], first=first)
+            asked, routes = await route_inputs(service.reader, service.metrics, inputs[some], tasks[some], first=first)
             if routes:
                 needed = service.accept([named, *asked], min_rung=min_rung, min_score=min_score)
                 chosen.update({place: (route, needed) for place, route in routes.items()})

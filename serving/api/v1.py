@@ -1,8 +1,7 @@
 """The simple form: `/v1/tasks/{task}/predict`, `/v1/predict` for many tasks, and what the ladder is."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, ParamSpec, TypedDict, TypeVar
 
@@ -20,8 +19,9 @@ from serving.api.answers import (
     timings_of,
     usage_of,
 )
+from serving.api.asked_tasks import asked_tasks, noting
 from serving.api.bodies import body_of, lines_of, read_body
-from serving.api.errors import InvalidRequest, NoRouter
+from serving.api.errors import InvalidRequest
 from serving.api.headers import answer_headers
 from serving.api.inputs import inputs_of
 from serving.api.lines import respond_in_lines, wants_lines
@@ -102,11 +102,11 @@ def routes(service: Service) -> APIRouter:
         by task. In lines, as they come, where the client accepts NDJSON.
         """
         body = await read_body(request, TasksRequest)
-        inputs, asked, tasks = inputs_of(body.inputs), body.parameters, _tasks(service, body)
+        inputs, asked, tasks = inputs_of(body.inputs), body.parameters, asked_tasks(service, body)
         told_of = dict.fromkeys(chain.from_iterable(filter(None, tasks)))
         request.state.inputs, request.state.tasks = len(inputs), told_of
         if wants_lines(request):
-            results = _noting(told_of, stream(service, inputs, tasks, **_options(asked)))
+            results = noting(told_of, stream(service, inputs, tasks, **_options(asked)))
             return await respond_in_lines(
                 request, service, results, lambda one: tasks_line(service, one, inputs, asked)
             )
@@ -173,37 +173,6 @@ def _options(asked: Parameters) -> _Options:
         "min_rung": asked.min_rung,
         "min_score": asked.min_score,
     }
-
-
-async def _noting(tasks: dict[str, None], results: AsyncGenerator[Result, None]) -> AsyncGenerator[Result, None]:
-    """`results`, whose tasks are added to `tasks` as they are known: the router may choose them."""
-    async with aclosing(results):
-        async for result in results:
-            tasks.update(dict.fromkeys(result.places))
-            yield result
-
-
-def _tasks(service: Service, body: TasksRequest) -> list[tuple[str, ...] | None]:
-    """The tasks of each input: its own, else those of the request; None where the router is to choose."""
-    shared = None if body.tasks is None else _named(service, body.tasks, "tasks")
-    tasks = []
-    for place, item in enumerate(body.inputs):
-        if item.tasks is None and body.tasks is None:
-            raise InvalidRequest(f"tasks: name them, here or in every input: inputs[{place}] has none", "tasks")
-        tasks.append(shared if item.tasks is None else _named(service, item.tasks, f"inputs[{place}].tasks"))
-    return tasks
-
-
-def _named(service: Service, asked: list[str] | str, param: str) -> tuple[str, ...] | None:
-    if asked == "all":
-        return tuple(service.tasks)
-    if asked == "auto":
-        if not service.has_router:
-            raise NoRouter('this ladder has no router to choose the tasks by: name them, or send "all"', param)
-        return None
-    for place, name in enumerate(asked):
-        service.check_task(name, f"{param}[{place}]")
-    return tuple(dict.fromkeys(asked))
 
 
 def _router(manifest: Manifest) -> RouterInfo | None:
