@@ -29,6 +29,7 @@ def measure_workspace(engine: "Engine", tokens: int) -> int:
 
 
 def _longest(engine: "Engine", tokens: int) -> "Input":
+    from merge_builder.errors import InputError
     from serving.engine.types import Encoded
     from serving.images.encode import ImageEncoder, grey
     from serving.images.processors import load_processors
@@ -36,7 +37,10 @@ def _longest(engine: "Engine", tokens: int) -> "Input":
     every = engine.ladder.manifest.tasks
     if engine.modality == "image":
         processors = load_processors(engine.ladder, every)
-        made = ImageEncoder(processors, engine.image_tokens).images(grey(), tuple(processors))
+        try:
+            made = ImageEncoder(processors, engine.image_tokens).images(grey(), tuple(processors))
+        except InputError as error:
+            raise InputError(f"{engine.ladder.root}: an image {error}") from error
         largest = max(made, key=lambda image: image.length)
         return replace(largest, tasks=largest.tasks[:1])
     task = every[0].name

@@ -47,7 +47,7 @@ class ImageEncoder:
             image = open_image(item.data)
             tokens = 0
             for processor, names in by_processor(self.processors, tasks):
-                tokens += self.tokens(*processor.size(image.height, image.width)) * len(names)
+                tokens += self._tokens(names, *processor.size(image.height, image.width)) * len(names)
             return Measure(image.width * image.height, tokens)
 
     def encode(self, place: int, item: ImageFile, tasks: Sequence[str]) -> list[Row]:
@@ -67,7 +67,13 @@ class ImageEncoder:
         """
         image = to_rgb(open_image(item.data))
         made = [(processor.process(image), names) for processor, names in by_processor(self.processors, tasks)]
-        return [Image(pixels, names, self.tokens(*pixels.shape[1:])) for pixels, names in made]
+        return [Image(pixels, names, self._tokens(names, *pixels.shape[1:])) for pixels, names in made]
+
+    def _tokens(self, tasks: Sequence[str], height: int, width: int) -> int:
+        try:
+            return self.tokens(height, width)
+        except InputError as error:
+            raise InputError(f"cannot be taken as task {tasks[0]!r} prepares it: {error}") from error
 
 
 @contextmanager
@@ -80,7 +86,7 @@ def _at(place: int) -> Iterator[None]:
     except Unreadable as error:
         raise UnreadableImage(f"{param} {error}", param) from error
     except InputError as error:
-        raise RequestError(f"{param}: {error}", param) from error
+        raise RequestError(f"{param} {error}", param) from error
 
 
 def grey() -> ImageFile:

@@ -16,7 +16,7 @@ from PIL import Image
 from transformers import BitImageProcessorPil
 
 from merge_builder.build import build
-from merge_builder.errors import InputError
+from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import Ladder, rung_at
 from merge_builder.recipe import load_recipe
 from serving.api.app import create_app
@@ -178,3 +178,12 @@ def test_a_processor_that_is_not_understood_is_named_with_its_task(
     ladder = build(load_recipe(tmp_path / "recipe.yaml"), tmp_path / "ladder", threads=1)
     with pytest.raises(InputError, match=f"task 'shape': .*the expert's preprocessor_config.json.*({named})"):
         _service(ladder)
+
+
+async def test_a_size_that_the_model_cannot_take_is_told_with_its_task_on_starting(tmp_path: Path) -> None:
+    service = _service(build_ladder(tmp_path, {"shape": processor(2)}))
+    with pytest.raises(
+        MergeLadderError, match=r"cannot be taken as task 'shape' prepares it: .*2 x 2 pixels is smaller"
+    ):
+        await service.start()
+    await service.aclose()
