@@ -34,7 +34,6 @@ def image_data(folder: Path, tasks: Sequence[str], split: str, rows: int) -> dic
 
 def image_runner(ladder: Ladder, folder: Path, split: str, side: int) -> Runner:
     """A runner over the images of `folder`, brought to `side` pixels a side."""
-    processor = json.loads((ladder.base_dir / "preprocessor_config.json").read_text())
     models: dict[str, Any] = {}
 
     @torch.inference_mode()
@@ -52,12 +51,25 @@ def image_runner(ladder: Ladder, folder: Path, split: str, side: int) -> Runner:
                 for name, tensor in found.items()
             }
         model.load_state_dict(weights, assign=True)
+        processor = _processor(ladder, task)
         batches = (pixels(images[at : at + BATCH], processor, side) for at in range(0, len(images), BATCH))
         logits = torch.cat([model(pixel_values=batch).logits for batch in batches])
         values: NDArray[np.float32] = logits.numpy()
         return values
 
     return run
+
+
+def _processor(ladder: Ladder, task: str) -> dict[str, Any]:
+    """The expert's own image processor, or the base's where it has none, as the product has it."""
+    own = find_task(ladder, task).preprocessing or {}
+    if "processor_config.json" in own:
+        processor: dict[str, Any] = own["processor_config.json"]["image_processor"]
+    elif "preprocessor_config.json" in own:
+        processor = own["preprocessor_config.json"]
+    else:
+        processor = json.loads((ladder.base_dir / "preprocessor_config.json").read_text())
+    return processor
 
 
 def _model(ladder: Ladder, task: str) -> Any:
