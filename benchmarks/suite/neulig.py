@@ -33,7 +33,7 @@ from suite_inputs import suite_rows
 from deploy.router_rows import token_reader
 from deploy.runner import engine_runner
 from merge_builder.evaluation import Row, load_data
-from merge_builder.evaluation.bootstrap import interval, paired_ratios
+from merge_builder.evaluation.bootstrap import RESAMPLES, Interval, interval, paired_ratios
 from merge_builder.ladder import Ladder, open_ladder, select
 from merge_builder.tuning.neulig import Portland, add_router
 from serving.encoding import Text
@@ -96,6 +96,7 @@ def _router(ladder: Ladder, test: Rows, rung: str) -> dict[str, Any]:
         "texts": count,
         "tasks": tasks,
         "mean": float(np.mean(list(tasks.values()))),
+        "interval": _interval(tasks, {task: len(rows) for task, rows in test.items()}),
         "sure_share": float(1 - np.mean(both)),
         "right_where_sure": float(hit[~np.array(both)].mean()),
         "own_task_among_the_answers": float(told.mean()),
@@ -107,6 +108,13 @@ def _router(ladder: Ladder, test: Rows, rung: str) -> dict[str, Any]:
         "cpu_ms_a_text": 1000 * cpu / count,
         "bytes": ladder.manifest.router.bytes if ladder.manifest.router else 0,
     }
+
+
+def _interval(shares: Mapping[str, float], rows: Mapping[str, int]) -> Interval:
+    """Of the mean over the tasks of shares of their rows."""
+    draw = np.random.default_rng(0)
+    drawn = [draw.binomial(rows[task], share, RESAMPLES) / rows[task] for task, share in shares.items()]
+    return interval(np.mean(drawn, axis=0))
 
 
 def _calibration(confident: Floats, right: Any, bins: int = 10) -> float:
