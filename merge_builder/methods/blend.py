@@ -1,4 +1,4 @@
-"""The product's default: the mean of TSV-M, Iso-C and WUDI (docs/results.md tells how it was chosen)."""
+"""The product's default: TSV-M, Iso-C and WUDI in one (docs/results.md tells how it was chosen)."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,8 @@ ISO_SCALE, WUDI_RIDGE = 1.5, 0.1
 @merge_method(
     title="TSV-M, Iso-C and WUDI",
     paper="https://arxiv.org/abs/2412.00081",
-    formula="per matrix: the mean of TSV-M, 1.5 · Iso-C and WUDI (ridge 0.1), times scale; other tensors: mean(τ)",
+    formula="per matrix: (1 - s)/2 · TSV-M + (1 - s)/2 · WUDI (ridge 0.1) + s · 1.5 · Iso-C with s = (1 - 2/n)/3, "
+    "times scale; other tensors: mean(τ)",
     unit="tensor",
     prepare=svd_of_matrix,
 )
@@ -27,12 +28,16 @@ def blend(task_vectors: Array, prepared: Sequence[Svd | None], *, scale: Scale =
     All three look for a sum of the task vectors in which these disturb each other little: TSV-M by the strongest
     directions of each, Iso-C by an even spectrum, WUDI by the inputs that each task reacts to. Each is best with some
     experts and points behind with others; what they get wrong differs, so that their mean is near the best with all.
+    An even spectrum suits many tasks and harms two, so Iso-C's share grows with the group, from nothing to a third.
     """
     if task_vectors.ndim != 3:
         mean: Array = task_vectors.mean(axis=0)
         return mean
-    blended: Array = tsv(task_vectors, prepared)
-    blended += iso(task_vectors, scale=ISO_SCALE)
-    blended += wudi(task_vectors, ridge=WUDI_RIDGE)
-    blended *= np.float32(scale_for(scale, len(task_vectors)) / 3)
+    members = len(task_vectors)
+    share = (1 - 2 / members) / 3
+    blended: Array = tsv(task_vectors, prepared) + wudi(task_vectors, ridge=WUDI_RIDGE)
+    blended *= np.float32((1 - share) / 2)
+    if members > 2:
+        blended += iso(task_vectors, scale=share * ISO_SCALE)
+    blended *= scale_for(scale, members)
     return blended
