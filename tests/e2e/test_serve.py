@@ -11,6 +11,9 @@ import pytest
 import tritonclient.http as triton
 
 from merge_builder.ladder import select
+from merge_builder.ladder.router import Router
+from merge_builder.tuning.neulig.publishing import publish_router
+from merge_builder.tuning.neulig.router_report import judged
 
 pytestmark = pytest.mark.e2e
 
@@ -24,19 +27,31 @@ TEXTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def routed_ladder(ladder, tmp_path_factory):
+    """With a router that gives w0 to w9 to mood, the next ten words to topic, and those behind them to intent."""
+    tokens = np.zeros((100, len(TASKS)), np.float32)
+    for number in range(len(TASKS)):
+        tokens[5 + 10 * number : 15 + 10 * number, number] = 6
+    out = tmp_path_factory.mktemp("routed") / "ladder"
+    report = judged(out, {task: np.array([True, False]) for task in TASKS}, 0, 6)
+    router = Router(TASKS, tokens, np.zeros(len(TASKS), np.float32))
+    return publish_router(ladder, out, router, report, 32, dict.fromkeys(TASKS, "0" * 64))
+
+
 @pytest.fixture(scope="module", params=["#0", "2.0", "1"])
 def asked_rung(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def rung(asked_rung, ladder):
-    return select(ladder.manifest, asked_rung)
+def rung(asked_rung, routed_ladder):
+    return select(routed_ladder.manifest, asked_rung)
 
 
 @pytest.fixture(scope="module")
-def served(asked_rung, serve, ladder):
-    with serve(str(ladder.root), "--rung", asked_rung) as server:
+def served(asked_rung, serve, routed_ladder):
+    with serve(str(routed_ladder.root), "--rung", asked_rung) as server:
         yield server
 
 
@@ -80,6 +95,18 @@ def test_one_text_for_all_tasks(served, rung, expected_logits):
     for task, result in answer["results"].items():
         np.testing.assert_allclose(result["logits"], expected_logits(rung.index, task, TEXTS), atol=1e-4)
     assert answer["usage"] == ask(served, "mood", TEXTS)["usage"]  # a text counts once, whatever is asked of it
+
+
+def test_requests_that_name_no_task_are_routed(served, rung, expected_logits):
+    texts = ["w1 w2 w3", "w21 w22 w23", "w1 w2 w11 w12"]
+    body = {"inputs": texts, "tasks": "auto", "parameters": {"return_logits": True}}
+    answer = served.client.post("/v1/predict", json=body).raise_for_status().json()
+    assert [list(own) for own in answer["answers"]] == [["mood"], ["intent"], ["mood", "topic"]]
+    assert answer["answers"][0]["mood"]["confidence"] > 0.9
+    for text, own in zip(texts, answer["answers"], strict=True):
+        for task, one in own.items():
+            expected = expected_logits(rung.index, task, [(text, None)])
+            np.testing.assert_allclose([one["logits"]], expected, atol=1e-4)
 
 
 def test_tritons_client_lists_and_calls_a_task(served, rung, expected_logits):
