@@ -10,11 +10,8 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from merge_builder.build import build
-from merge_builder.errors import InputError
-from merge_builder.evaluation import TaskData, load_data
+from merge_builder.evaluation import TaskData
 from merge_builder.ladder import Ladder
-from merge_builder.methods import find_method
 from merge_builder.progress import Progress, silent
 from merge_builder.recipe import Recipe
 from merge_builder.tuning.bench import Bench
@@ -34,8 +31,8 @@ from merge_builder.tuning.scorer import OutOfTime, Scorer
 from merge_builder.tuning.search import least_rows
 from merge_builder.tuning.settings import Settings
 from merge_builder.tuning.split import split_rows
+from merge_builder.tuning.start import start
 from merge_builder.tuning.trials import OnTrial, Trials
-from merge_builder.tuning.tune import working_folder
 from merge_builder.workspace import fingerprint
 
 
@@ -59,15 +56,8 @@ def tune_depth(
     Raises:
         InputError: the recipe or the rows are unfit, the family cannot be restacked, or `out` exists already.
     """
-    if out.exists():
-        raise InputError(f"{out} exists already: choose a new folder")
-    if find_method(recipe.method_use.name).masked:
-        raise InputError(f"{recipe.method_use.name} keeps a mask for every task: tune a recipe of another method")
-    folder = working_folder(out)
-    ladder = build(recipe, folder / "untuned", progress=progress)
-    rows = load_data(data, ladder)
-    if missing := [task.name for task in ladder.manifest.tasks if task.name not in rows]:
-        raise InputError(f"{data} has no rows for task {missing[0]!r}: a search needs some for every task")
+    begun = start(recipe, data, out, progress)
+    folder, ladder, rows = begun.folder, begun.ladder, begun.rows
     journal = open_journal(folder / "journal.jsonl", _fingerprint(ladder, rows, settings))
     with open_material(recipe, ladder) as material, open_sources(material) as sources, threadpool_limits(1):
         split = split_rows(rows, settings.seed)
