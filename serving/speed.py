@@ -11,6 +11,7 @@ _PAST = 0.9  # weight of the past: about the last ten batches count
 # A machine that stood still for a moment tells nothing of the next batch: one that took more than so many times what
 # was expected counts as if it had taken that. If the machine has become slower for good, it is learnt a bit later.
 _CLIP = 4.0
+_FEW = 4.0  # of so many batches, old ones counting less, too little is known to doubt the next
 
 
 class Speed:
@@ -25,8 +26,8 @@ class Speed:
 
     def record(self, tokens: int, seconds: float) -> None:
         """Learn from a batch that took so long."""
-        if expected := self.seconds(tokens):
-            seconds = min(seconds, _CLIP * expected)
+        if self._count > _FEW:
+            seconds = min(seconds, _CLIP * self.seconds(tokens))
         self._count = _PAST * self._count + 1
         self._tokens = _PAST * self._tokens + tokens
         self._seconds = _PAST * self._seconds + seconds

@@ -61,3 +61,8 @@ def test_a_machine_that_became_slower_for_good_is_believed() -> None:
     after = [(tokens, 20 * seconds) for tokens, seconds in before]
 
     assert taught(*before, *after, *after).seconds(500) == pytest.approx(20 * 0.55, rel=0.1)
+
+
+def test_of_few_batches_each_is_believed() -> None:
+    """The first after a start are the smallest."""
+    assert taught((3, 0.001), (3, 0.001), (60, 1.0)).seconds(60) == pytest.approx(1.0, rel=0.1)
