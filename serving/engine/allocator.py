@@ -17,8 +17,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 _LARGEST_BLOCK = 32 << 20  # bytes; glibc takes no more
 _KEPT = 256 << 20  # bytes that may lie free
 # The least time between giving back and giving back: afterwards all that batches need is faulted in anew, which takes
-# some hundredths of a second for a small model (docs/benchmarks.md).
-_PAUSE_SECONDS = 60.0
+# some hundredths of a second for a small model (docs/benchmarks.md), so about a percent of the time under a flood.
+_PAUSE_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 
 
