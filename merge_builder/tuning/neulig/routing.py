@@ -26,6 +26,7 @@ from merge_builder.tuning.neulig.router_report import RouterReport, judged
 from merge_builder.tuning.neulig.token_features import fit_features, token_table
 from merge_builder.tuning.neulig.training import Schedule, train
 from merge_builder.tuning.split import FEWEST, HELD_OUT
+from merge_builder.tuning.start import working_folder
 
 # The rows of a task -> of each text in them the ids of its tokens, as a server reads a text for the router.
 ReadTokens = Callable[[Sequence[Row]], list[tuple[int, ...]]]
@@ -50,7 +51,7 @@ def train_router(
     """
     if out.exists():
         raise InputError(f"{out} exists already: choose a new folder")
-    folder = out.with_name(f"{out.name}.tuning")
+    folder = working_folder(out)
     report = add_router(build(recipe, folder / "untuned", progress=progress), data, out, seed, make_reader)
     shutil.rmtree(folder)
     return report
