@@ -15,7 +15,8 @@ Imports neither torch, transformers, Ray nor a web framework.
 from serving.api.schemas.answers import InputAnswer, MixedResponse, TaskAnswer, TaskResponse, TasksLine, TasksResponse
 from serving.api.schemas.inputs import ImageInput, QuestionInput, TasksImageInput, TasksInput, TextInput, WordsInput
 from serving.api.schemas.ladder import LadderInfo, TaskInfo
-from serving.client.clients import AsyncClient, Client
+from serving.client.async_client import AsyncClient
+from serving.client.client import Client
 from serving.client.errors import (
     BodyTooLarge,
     ChangeUnderWay,

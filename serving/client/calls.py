@@ -1,60 +1,19 @@
 """The calls as plain data: what each sends and how its answer is read. Nothing here touches the network."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, Literal, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-import httpx
-from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
+from pydantic import BaseModel
 
 from serving.api.schemas.answers import MixedResponse, TaskResponse, TasksResponse
 from serving.api.schemas.embeddings import EmbeddingsResponse
-from serving.api.schemas.errors import ErrorBody
-from serving.api.schemas.inputs import (
-    ImageInput,
-    QuestionInput,
-    TasksImageInput,
-    TasksInput,
-    TasksQuestionInput,
-    TasksWordsInput,
-    TextInput,
-    WordsInput,
-)
 from serving.api.schemas.ladder import LadderInfo, TaskInfo, TaskList
-from serving.client.errors import ConnectionFailed, DeadlineExceeded, MergeLadderApiError, UnexpectedAnswer, api_error
-from serving.client.retries import Reply
-from serving.strategy import Strategy
+from serving.client.bodies import Auto, Body, Input, MixedInput, Named, Options, body_of, json_body
 
-Image = bytes | Path  # a file's bytes, or where it lies
-Words = Mapping[str, Sequence[str]]
-Input = (
-    str | Image | TextInput | ImageInput | WordsInput | QuestionInput | Mapping[str, str] | Mapping[str, Image] | Words
-)
-MixedInput = (
-    TasksInput | TasksImageInput | TasksWordsInput | TasksQuestionInput | Mapping[str, str | Image | Sequence[str]]
-)
-Named = Sequence[str] | Literal["all"]
-Auto = Literal["auto"]
-Tasks = Named | Auto
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
-_LONGEST_MESSAGE = 200
-
-
-class Options(TypedDict, total=False):
-    """What a prediction may ask for; `serving.api.schemas.requests.Parameters` tells what each means."""
-
-    top_k: int | None
-    truncate: bool
-    return_logits: bool
-    aggregation_strategy: Strategy | None
-    max_answer_len: int
-    doc_stride: int | None
-    min_rung: str | None
-    min_score: float | None
 
 
 @dataclass(frozen=True)
@@ -63,19 +22,27 @@ class Call(Generic[T]):
 
     path: str
     read: Callable[[bytes], T]
-    body: bytes | None = None
+    body: Body | None = None
     accept: str = "application/json"
 
-    @property
-    def method(self) -> str:
-        """GET or POST."""
-        return "GET" if self.body is None else "POST"
+    def request(self, left: float) -> dict[str, Any]:
+        """What httpx is to send; the server is told when nobody waits any more, so that it may drop the work."""
+        headers = {"X-Request-Timeout-Seconds": f"{left:.3f}", "Accept": self.accept}
+        sent: dict[str, Any] = {"method": "GET", "url": self.path, "headers": headers, "timeout": left}
+        if self.body is not None:
+            headers["Content-Type"] = self.body.content_type
+            sent |= {"method": "POST", "content": self.body.content}
+        return sent
+
+
+def authorisation(key: str | None) -> dict[str, str]:
+    """The headers that every call has."""
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 
 def predict(task: str, inputs: Sequence[Input], options: Options) -> Call[TaskResponse]:
     """One task's answer for each input."""
-    body = body_of(inputs, options)
-    return Call(f"v1/tasks/{quote(task, safe='')}/predict", _reader(TaskResponse), body)
+    return Call(f"v1/tasks/{quote(task, safe='')}/predict", _reader(TaskResponse), body_of(inputs, options))
 
 
 def predict_many(inputs: Sequence[Input], tasks: Named, options: Options) -> Call[TasksResponse]:
@@ -88,29 +55,9 @@ def predict_each(inputs: Sequence[Input | MixedInput], tasks: Auto | None, optio
     return Call("v1/predict", _reader(MixedResponse), body_of(inputs, options, tasks))
 
 
-def body_of(inputs: Sequence[Input | MixedInput], options: Options, tasks: Tasks | None = None) -> bytes:
-    """The body that asks for `inputs`; images' files are read, and sent as base64.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    # A lone text is no list of texts, and not to be taken for its letters: the server tells.
-    listed: object = inputs if isinstance(inputs, str) else [_with_bytes(item) for item in inputs]
-    body = {"inputs": listed, "parameters": options}
-    return to_json(body if tasks is None else body | {"tasks": tasks}, bytes_mode="base64")
-
-
-def _with_bytes(item: Input | MixedInput) -> object:
-    if isinstance(item, bytes | Path):
-        item = {"image": item}
-    if isinstance(item, Mapping) and isinstance(path := item.get("image"), Path):
-        return {**item, "image": path.read_bytes()}
-    return item
-
-
-def embed(task: str, texts: Sequence[str]) -> Call[EmbeddingsResponse]:
+def embed(task: str, texts: Sequence[str]) -> Call[list[list[float]]]:
     """One vector for each text."""
-    return Call("v1/embeddings", _reader(EmbeddingsResponse), to_json({"model": task, "input": texts}))
+    return Call("v1/embeddings", _vectors, json_body({"model": task, "input": texts}))
 
 
 def list_tasks() -> Call[list[TaskInfo]]:
@@ -129,51 +76,6 @@ def _reader(model: type[M]) -> Callable[[bytes], M]:
     return lambda body: model.model_validate_json(body, extra="ignore")
 
 
-def read_answer(call: Call[T], response: httpx.Response) -> T:
-    """The typed answer in a successful response.
-
-    Raises:
-        UnexpectedAnswer: it is no answer to this call.
-    """
-    try:
-        return call.read(response.content)
-    except ValidationError as error:
-        raise unexpected(call, response) from error
-
-
-def unexpected(call: Call[T], response: httpx.Response) -> UnexpectedAnswer:
-    """The exception for a response that is no answer to `call`."""
-    problem = f"{response.url.copy_with(query=None)} answered with something else than {call.path} of MergeLadder"
-    return UnexpectedAnswer("unexpected_answer", problem, None, _id(response), response.status_code)
-
-
-def failure(reply: Reply, url: str, timeout: float) -> MergeLadderApiError:
-    """The exception for a call that ended with `reply`; its cause is set where there is one."""
-    if isinstance(reply, MergeLadderApiError):
-        return reply
-    if isinstance(reply, httpx.Response):
-        return _told(reply)
-    error = _no_response(reply, url, timeout)
-    error.__cause__ = reply
-    return error
-
-
-def _told(response: httpx.Response) -> MergeLadderApiError:
-    """Our server's error body; or a proxy's plain text, by its status."""
-    try:
-        told = ErrorBody.model_validate_json(response.content, extra="ignore").error
-    except ValidationError:
-        text = " ".join(response.text.split())[:_LONGEST_MESSAGE]
-        message = f"status {response.status_code}: {text or response.reason_phrase}"
-        return api_error(None, message, None, _id(response), response.status_code)
-    return api_error(told.type, told.message, told.param, told.request_id, response.status_code)
-
-
-def _id(response: httpx.Response) -> str | None:
-    return str(response.headers["X-Request-Id"]) if "X-Request-Id" in response.headers else None
-
-
-def _no_response(error: httpx.RequestError, url: str, timeout: float) -> MergeLadderApiError:
-    if isinstance(error, httpx.TimeoutException):
-        return DeadlineExceeded("deadline_exceeded", f"{url} did not answer within {timeout:g} s")
-    return ConnectionFailed("connection_failed", f"no answer from {url}: {error or type(error).__name__}")
+def _vectors(body: bytes) -> list[list[float]]:
+    items = _reader(EmbeddingsResponse)(body).data
+    return [item.embedding for item in items if isinstance(item.embedding, list)]

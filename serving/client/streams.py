@@ -7,8 +7,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from serving.api.schemas.answers import LastLine, TasksLine
 from serving.api.schemas.errors import ErrorBody
-from serving.client.calls import Call, Input, MixedInput, Options, Tasks, body_of, unexpected
+from serving.client.bodies import Input, MixedInput, Options, Tasks, body_of
+from serving.client.calls import Call
 from serving.client.errors import api_error
+from serving.client.replies import unexpected
 
 Line = TasksLine | LastLine | ErrorBody
 _LINE: TypeAdapter[Line] = TypeAdapter(Line)

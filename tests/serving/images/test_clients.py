@@ -10,7 +10,18 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from serving.api.app import create_app
-from serving.client import AsyncClient, Client, ImageInput, TasksImageInput, UnreadableImage
+from serving.client import (
+    AsyncClient,
+    BodyTooLarge,
+    Client,
+    ImageInput,
+    InvalidRequest,
+    MergeLadderApiError,
+    NoRouter,
+    TasksImageInput,
+    UnknownTask,
+    UnreadableImage,
+)
 from serving.engine.engine import Engine
 from serving.service import Choice, Service
 
@@ -69,6 +80,49 @@ async def test_without_waiting_too(url: str, folder: Path, files: dict[str, byte
 
     np.testing.assert_allclose(answer.logits, [expected("hue", files["png"])], atol=1e-4)
     np.testing.assert_allclose(lines[0].answers["hue"].logits, expected("hue", files["webp"]), atol=1e-4)
+
+
+def test_images_go_as_a_form_and_bytes_are_a_third_less(
+    engine: Engine, serve: Callable[..., str], expected: Ask
+) -> None:
+    file = picture(1, "BMP", size=(30, 30))
+    limit = 5 * len(file)  # base64 of four would be larger
+    app = create_app(Service(engine, Choice(None, "asked for")), max_body_bytes=limit)
+    assert 4 * len(b64encode(file)) > limit
+    inputs = [file, ImageInput(image=file), TasksImageInput(image=file), {"image": file}]
+    with Client(serve(app)) as client:
+        answer = client.predict("hue", inputs, return_logits=True)
+        named = client.predict_many(inputs, ["size", "hue"], top_k=1)
+        *lines, last = client.stream(inputs, return_logits=True)
+        with pytest.raises(BodyTooLarge):  # tasks of its own go in JSON
+            client.predict_each([*inputs[:3], {"image": file, "tasks": ["hue"]}])
+
+    np.testing.assert_allclose(answer.logits, 4 * [expected("hue", file)], atol=1e-4)
+    assert list(named.results) == ["size", "hue"]
+    assert [[len(ranked) for ranked in one.predictions] for one in named.results.values()] == 2 * [4 * [1]]
+    assert len(lines) == 3
+    np.testing.assert_allclose(last.answers["size"].logits, expected("size", file), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "tasks", "kind", "param"),
+    [
+        ([picture(1)], ["all"], UnknownTask, "tasks[0]"),
+        ([picture(1)], [], InvalidRequest, "tasks"),
+        ([picture(1)], ["hue", "hues"], UnknownTask, "tasks[1]"),
+        ([picture(1)], "auto", NoRouter, "tasks"),
+        ([], ["hue"], InvalidRequest, "inputs"),
+        ([picture(1), "a text"], ["hue"], InvalidRequest, "inputs[1]"),
+        ([{"image": "no base64"}], ["hue"], InvalidRequest, "inputs[0].image"),
+        ([{"image": picture(1), "text": "a"}], ["hue"], InvalidRequest, "inputs[0].text"),
+    ],
+)
+def test_errors_are_the_same_whether_it_is_a_form_or_not(
+    url: str, inputs: list, tasks: list[str] | str, kind: type[MergeLadderApiError], param: str
+) -> None:
+    with Client(url) as client, pytest.raises(kind) as refused:
+        client.predict_many(inputs, tasks)
+    assert refused.value.param == param
 
 
 def test_what_is_wrong_with_an_image_is_told_by_its_place(url: str, tmp_path: Path) -> None:
