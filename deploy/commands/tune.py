@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def tune(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.yaml", help="As for `mergeladder build`.")],
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE.yaml", help="As for `mergeladder build`; or for neulig a ladder.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The tuned ladder's folder; it must not exist yet.")],
     data: Annotated[
         Path,
@@ -73,6 +75,7 @@ def tune(
     better than the untuned 1x; --rung does not matter.
 
     --tuner neulig trains a router in place of weights, from the texts alone; of the options only --seed matters to it.
+    It takes a ladder in place of the recipe, too: OUT is that ladder, its tuned rungs included, with the router.
 
     Ctrl-C keeps what was found, in OUT.tuning: the same command goes on there.
 
@@ -96,6 +99,8 @@ def tune(
     from merge_builder.tuning import tune as tune_rungs
     from merge_builder.tuning.depth.tune import tune_depth
 
+    if recipe.is_dir():
+        raise InputError(f"{recipe} is a folder: {tuner} starts from a recipe (a ladder is taken by neulig alone)")
     settings = Settings(tuner, tuple(rung.split(",")), rows, trials, minutes, seed, groups, objective, workers or 1)
     if ray is not None and workers is None:
         raise InputError("--ray says where workers run: say how many with --workers")

@@ -9,15 +9,22 @@ if TYPE_CHECKING:
     from merge_builder.tuning.neulig import RouterReport
 
 
-def tune_router(recipe: Path, out: Path, data: Path, seed: int, as_json: bool) -> None:
-    """Train a router, tell what it is worth, and write the ladder with it where it is worth it."""
+def tune_router(source: Path, out: Path, data: Path, seed: int, as_json: bool) -> None:
+    """Train a router, tell what it is worth, and write the ladder with it where it is worth it.
+
+    `source` is a recipe, or the folder of a ladder, which stays as it is.
+    """
     from deploy.progress_bars import progress_bars
     from deploy.router_rows import token_reader
+    from merge_builder.ladder import open_ladder
     from merge_builder.recipe import load_recipe
-    from merge_builder.tuning.neulig import train_router
+    from merge_builder.tuning.neulig import add_router, train_router
 
-    with progress_bars(console) as progress:
-        report = train_router(load_recipe(recipe), data, out, seed, token_reader, progress=progress)
+    if source.is_dir():
+        report = add_router(open_ladder(source), data, out, seed, token_reader)
+    else:
+        with progress_bars(console) as progress:
+            report = train_router(load_recipe(source), data, out, seed, token_reader, progress=progress)
     _tell(report)
     if as_json:
         print_document(report.document)

@@ -50,7 +50,9 @@ def train_router(
         InputError: the recipe or the rows are unfit, the ladder is of images, or `out` exists already.
     """
     if out.exists():
-        raise InputError(f"{out} exists already: choose a new folder")
+        raise InputError(
+            f"{out} exists already: choose a new folder (to give a ladder a router, name it in the recipe's place)"
+        )
     folder = working_folder(out)
     report = add_router(build(recipe, folder / "untuned", progress=progress), data, out, seed, make_reader)
     shutil.rmtree(folder)
@@ -60,7 +62,7 @@ def train_router(
 def add_router(
     ladder: Ladder, data: Path, out: Path, seed: int, make_reader: Callable[[Ladder], tuple[ReadTokens, int]]
 ) -> RouterReport:
-    """Write `ladder` to `out`, with a router where one is worth it.
+    """Write `ladder`, tuned or not, to `out`, with a new router where one is worth it, else as it is.
 
     `make_reader` gives what reads rows for a ladder, and of how many tokens a text. Two rows in five of every task are
     held out. The router is published if the lower end of its interval there is nearer to always right than to chance.
