@@ -1,11 +1,10 @@
-"""NeuLig on a suite of text experts: its two modes beside the average and the experts, and the router made of it.
+"""NeuLig's two modes on a suite of experts, of texts or images, beside the average and the experts.
 
     python benchmarks/suite/neulig.py --experts EXPERTS --ladder LADDER --data DATA --work FOLDER --out neulig.json
 
-DATA holds `<task>/<split>.jsonl`. Networks are trained on validation rows and reported on test rows. Scores are
-relative to the experts', with 95 % paired bootstrap intervals; `same` is the share of rows on which merging row by row
-answers as the ensemble does. The router's part is what `mergeladder tune --tuner neulig` publishes, asked as a server
-asks it.
+DATA holds `<task>/<split>.jsonl`, or `<task>.npz` of images (see vision_experts.py). Networks are trained on validation
+rows and reported on test rows. Scores are relative to the experts', with 95 % paired bootstrap intervals; `same` is the
+share of rows on which merging row by row answers as the ensemble does.
 """
 
 import argparse
@@ -30,15 +29,10 @@ from neulig_modes import (
 )
 from suite_inputs import suite_rows
 
-from deploy.router_rows import token_reader
-from deploy.runner import engine_runner
 from merge_builder.evaluation import Row, load_data
-from merge_builder.evaluation.bootstrap import RESAMPLES, Interval, interval, paired_ratios
-from merge_builder.ladder import Ladder, open_ladder, select
-from merge_builder.tuning.neulig import Portland, add_router
-from serving.encoding import Text
-from serving.engine.tokenize import load_tokenizer
-from serving.routing import load_chooser
+from merge_builder.evaluation.bootstrap import interval, paired_ratios
+from merge_builder.ladder import open_ladder
+from merge_builder.tuning.neulig import Portland
 
 Rows = Mapping[str, Sequence[Row]]
 
@@ -50,81 +44,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--train-rows", type=int, default=200, help="validation rows of each task for the two modes")
+    parser.add_argument("--train-rows", type=int, default=200, help="validation rows of each task")
     parser.add_argument("--rows", type=int, default=200, help="test rows of each task")
     parser.add_argument("--single-rows", type=int, default=25, help="of these, to be merged for one by one")
-    parser.add_argument("--rung", default="2.0", help="at which the router's choices are answered")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    ladder = open_ladder(args.ladder)
-    test_data = load_data(suite_rows(args.experts, args.data, args.work / "test", args.rows), ladder)
-    test = {task: own.rows for task, own in test_data.items()}
-    validation = suite_rows(args.experts, args.data, args.work / "validation")
-    add_router(ladder, validation, args.work / "routed", args.seed, token_reader)
-    report = {"router": _router(open_ladder(args.work / "routed"), test, args.rung)}
+    ladder, seen, test = open_ladder(args.ladder), {}, {}
+    for split, rows, count in (("validation", seen, args.train_rows), ("test", test, args.rows)):
+        data = load_data(suite_rows(args.experts, args.data, args.work / split, count), ladder)
+        rows.update({task: own.rows for task, own in data.items()})
+    began = time.process_time()
+    lines = _modes(load_encoders(args.experts, tuple(test)), seen, test, args.single_rows, args.seed)
+    report = {"modes": lines, "cpu_minutes": (time.process_time() - began) / 60}
     args.out.write_text(json.dumps(report, indent=1))
-    seen = {task: own.rows[: args.train_rows] for task, own in load_data(validation, ladder).items()}
-    report["modes"] = _modes(load_encoders(args.experts, tuple(test)), seen, test, args.single_rows, args.seed)
-    args.out.write_text(json.dumps(report, indent=1))
-    print(json.dumps(report, indent=1))
-
-
-def _router(ladder: Ladder, test: Rows, rung: str) -> dict[str, Any]:
-    """How often the router finds a row's own task, what its confidence is worth, and what it costs."""
-    chooser = load_chooser(ladder, load_tokenizer(ladder.base_dir))
-    assert chooser is not None, "its router beat chance"
-    run, size = engine_runner(ladder), select(ladder.manifest, rung)
-    tasks, sure, right, answered, both, labels = {}, [], [], [], [], []
-    began, count = time.process_time(), 0
-    routes = {task: [chooser.choose([Text(row.text, row.text_pair)])[0] for row in rows] for task, rows in test.items()}
-    cpu = time.process_time() - began
-    for task, rows in test.items():
-        own = [route.tasks[0] == task for route in routes[task]]
-        tasks[task] = float(np.mean(own))
-        right += own
-        sure += [route.confidences[route.tasks[0]] for route in routes[task]]
-        answered += [task in route.tasks for route in routes[task]]
-        both += [len(route.tasks) == 2 for route in routes[task]]
-        names = next(t.labels for t in ladder.manifest.tasks if t.name == task)
-        found = run(size, task, rows).argmax(axis=1)
-        labels += [names[guess] == row.label for guess, row in zip(found, rows, strict=True)]
-        count += len(rows)
-    confident, hit, told, named = np.array(sure), np.array(right), np.array(answered), np.array(labels)
-    return {
-        "texts": count,
-        "tasks": tasks,
-        "mean": float(np.mean(list(tasks.values()))),
-        "interval": _interval(tasks, {task: len(rows) for task, rows in test.items()}),
-        "sure_share": float(1 - np.mean(both)),
-        "right_where_sure": float(hit[~np.array(both)].mean()),
-        "own_task_among_the_answers": float(told.mean()),
-        "calibration_error": _calibration(confident, hit),
-        "accuracy_named": float(named.mean()),
-        "accuracy_own_task_first": float((named & hit).mean()),
-        "accuracy_own_task_among": float((named & told).mean()),
-        "rung": size.index,
-        "cpu_ms_a_text": 1000 * cpu / count,
-        "bytes": ladder.manifest.router.bytes if ladder.manifest.router else 0,
-    }
-
-
-def _interval(shares: Mapping[str, float], rows: Mapping[str, int]) -> Interval:
-    """Of the mean over the tasks of shares of their rows."""
-    draw = np.random.default_rng(0)
-    drawn = [draw.binomial(rows[task], share, RESAMPLES) / rows[task] for task, share in shares.items()]
-    return interval(np.mean(drawn, axis=0))
-
-
-def _calibration(confident: Floats, right: Any, bins: int = 10) -> float:
-    """The expected calibration error: how far confidence is from accuracy, over bins of confidence."""
-    place = np.minimum((confident * bins).astype(int), bins - 1)
-    gaps = [
-        (place == one).mean() * abs(right[place == one].mean() - confident[place == one].mean())
-        for one in np.unique(place)
-    ]
-    return float(sum(gaps))
 
 
 def _modes(encoders: Encoders, seen: Rows, test: Rows, single: int, seed: int) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""NeuLig's modes on a suite of BERT experts: what encoders make of rows, weighed; or encoders, weighed and run."""
+"""NeuLig's modes on a suite of experts: what encoders make of rows, weighed; or encoders, weighed and run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from PIL import Image
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 
 from merge_builder.evaluation import Row
 from merge_builder.tuning.neulig import Examples, Portland, Schedule, alignment_scores, merge, neulig_loss, train, zeros
@@ -16,17 +22,20 @@ from merge_builder.tuning.neulig import Examples, Portland, Schedule, alignment_
 MAX_LENGTH = 64
 BATCH = 128
 Floats = NDArray[np.float64]
+# Rows as a model of transformers takes them.
+Prepare = Callable[[Sequence[Row]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Encoders:
-    """The experts' encoders, pooler included, and their heads, which are linear on what the pooler makes.
+    """The experts' encoders, and their heads, which are linear on what encoders make.
 
-    `weights` leaves out tensors that are the same in all experts.
+    `model` is an expert whose head gives back what it is given; `weights`, of all encoders, leaves out tensors that are
+    the same in all of them.
     """
 
     tasks: tuple[str, ...]
-    tokenizer: Any
+    prepare: Prepare
     model: Any
     weights: tuple[Mapping[str, NDArray[np.float32]], ...]
     heads: Mapping[str, tuple[Floats, Floats]]
@@ -34,17 +43,14 @@ class Encoders:
 
     @torch.inference_mode()
     def features(self, weights: Mapping[str, NDArray[np.float32]], rows: Sequence[Row]) -> Floats:
-        """(rows, width): what an encoder of these weights makes of the rows, 32 of like length at once."""
+        """(rows, width): what a head reads of an encoder of these weights, 32 rows of like length at once."""
         for name, values in weights.items():
-            self.model.get_parameter(name).copy_(torch.from_numpy(values))
+            self.model.base_model.get_parameter(name).copy_(torch.from_numpy(values))
         order = sorted(range(len(rows)), key=lambda at: len(rows[at].text) + len(rows[at].text_pair or ""))
-        found = np.zeros((len(rows), self.model.config.hidden_size))
+        found = np.zeros((len(rows), self.heads[self.tasks[0]][0].shape[1]))
         for start in range(0, len(order), 32):
             at = order[start : start + 32]
-            texts = [(rows[i].text, rows[i].text_pair) for i in at]
-            together = [text if pair is None else (text, pair) for text, pair in texts]
-            options = {"padding": True, "truncation": True, "max_length": MAX_LENGTH, "return_tensors": "pt"}
-            found[at] = self.model(**self.tokenizer(together, **options)).pooler_output.double().numpy()
+            found[at] = self.model(**self.prepare([rows[place] for place in at])).logits.double().numpy()
         return found
 
     def logits(self, task: str, features: Floats) -> Floats:
@@ -58,21 +64,53 @@ class Encoders:
 
 
 def load_encoders(experts: Path, tasks: Sequence[str]) -> Encoders:
-    """The experts in `experts/<task>`."""
-    models = {task: AutoModelForSequenceClassification.from_pretrained(experts / task).eval() for task in tasks}
-    states = {task: {n: p.detach().numpy() for n, p in m.base_model.named_parameters()} for task, m in models.items()}
-    first, *others = states.values()
-    moved = [name for name, own in first.items() if not all(np.array_equal(own, other[name]) for other in others)]
-    heads = {t: tuple(p.detach().double().numpy() for p in m.classifier.parameters()) for t, m in models.items()}
+    """The experts of texts or of images in `experts/<task>`; rows are prepared as the first one's folder says."""
+    first = experts / tasks[0]
+    images = (first / "preprocessor_config.json").exists()
+    family = AutoModelForImageClassification if images else AutoModelForSequenceClassification
+    models = {task: family.from_pretrained(experts / task).eval().requires_grad_(False) for task in tasks}
+    states = {task: {n: p.numpy() for n, p in m.base_model.named_parameters()} for task, m in models.items()}
+    own, *others = states.values()
+    moved = [name for name, values in own.items() if not all(np.array_equal(values, other[name]) for other in others)]
+    heads = {t: tuple(p.double().numpy() for p in m.classifier.parameters()) for t, m in models.items()}
+    model = models[tasks[0]]
+    model.classifier = torch.nn.Identity()
     return Encoders(
         tasks=tuple(tasks),
-        tokenizer=AutoTokenizer.from_pretrained(experts / tasks[0]),
-        model=models[tasks[0]].base_model.requires_grad_(False),
+        prepare=_images(first) if images else _texts(first),
+        model=model,
         # Copies: the first model is the one that is written to.
-        weights=tuple({name: own[name].copy() for name in moved} for own in states.values()),
+        weights=tuple({name: state[name].copy() for name in moved} for state in states.values()),
         heads={task: (weight, bias) for task, (weight, bias) in heads.items()},
-        labels={task: {k: int(v) for k, v in model.config.label2id.items()} for task, model in models.items()},
+        labels={task: {own: int(k) for k, own in model.config.id2label.items()} for task, model in models.items()},
     )
+
+
+def _texts(folder: Path) -> Prepare:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+
+    def prepare(rows: Sequence[Row]) -> Mapping[str, Any]:
+        together = [row.text if row.text_pair is None else (row.text, row.text_pair) for row in rows]
+        tokens: Mapping[str, Any] = tokenizer(
+            together, padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="pt"
+        )
+        return tokens
+
+    return prepare
+
+
+def _images(folder: Path) -> Prepare:
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+
+    def prepare(rows: Sequence[Row]) -> Mapping[str, Any]:
+        images = []
+        for row in rows:
+            with Image.open(str(row.image)) as image:
+                images.append(image.convert("RGB"))
+        pixels: Mapping[str, Any] = processor(images, return_tensors="pt")
+        return pixels
+
+    return prepare
 
 
 def examples_of(encoders: Encoders, rows: Mapping[str, Sequence[Row]]) -> dict[str, Examples]:
