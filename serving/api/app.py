@@ -5,10 +5,12 @@ uvicorn.run(app)
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
@@ -60,7 +62,8 @@ def create_app(
         return generate_latest(service.metrics.registry)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # a tenth of a second that would hold others up if it waited for who asks first
         async with nullcontext() if replica is None else telling(replica, exposition):
             await service.start()
             yield
@@ -97,10 +100,22 @@ def create_app(
     app.add_middleware(measured, metrics=service.metrics)
     app.add_middleware(identified)
     app.add_middleware(logged)
-    schemas = app.openapi()["components"]["schemas"]
-    schemas |= body_schemas((*v1.BODIES, *embeddings.BODIES, *v2.BODIES, *nodes.BODIES))
-    for model, example in {**EXAMPLES, **(OF_IMAGES if service.engine.modality == "image" else {})}.items():
-        schemas[model.__name__]["examples"] = [example]
-    for model, example in (ROUTED if service.has_router else {}).items():
-        schemas[model.__name__]["examples"].append(example)
+    app.openapi = _document_of(app, service)  # type: ignore[method-assign]
     return app
+
+
+def _document_of(app: FastAPI, service: Service) -> Callable[[], dict[str, Any]]:
+    """The OpenAPI document of `app`, made when it is first asked for."""
+
+    @cache
+    def document() -> dict[str, Any]:
+        made = FastAPI.openapi(app)
+        schemas = made["components"]["schemas"]
+        schemas |= body_schemas((*v1.BODIES, *embeddings.BODIES, *v2.BODIES, *nodes.BODIES))
+        for model, example in {**EXAMPLES, **(OF_IMAGES if service.engine.modality == "image" else {})}.items():
+            schemas[model.__name__]["examples"] = [example]
+        for model, example in (ROUTED if service.has_router else {}).items():
+            schemas[model.__name__]["examples"].append(example)
+        return made
+
+    return document
