@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from merge_builder.evaluation import RungSummary
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 _COLUMN = len("100.0") + 2
 

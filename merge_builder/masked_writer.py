@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from merge_builder.checkpoints.dtypes import cast, numpy_dtype
 from merge_builder.checkpoints.placed_writer import PlacedWriter
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 from merge_builder.ladder.masked import RESCALERS, masks_of, pack_masks
 
 

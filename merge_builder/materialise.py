@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from merge_builder.checkpoints import StoredTensor, TensorWriter
 from merge_builder.checkpoints.dtypes import cast, numpy_dtype, widest
-from merge_builder.ladder.manifest import Kind, TensorSpec
+from merge_builder.ladder.fields import TensorSpec
+from merge_builder.ladder.manifest import Kind
 from merge_builder.ladder.masked import masked_specs
 from merge_builder.linkage import Group
 from merge_builder.masked_writer import MaskedWriter

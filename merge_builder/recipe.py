@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from merge_builder.blocks import Granularity
 from merge_builder.errors import InputError
-from merge_builder.ladder.manifest import MethodUse, TaskName
+from merge_builder.ladder.fields import TaskName
+from merge_builder.ladder.manifest import MethodUse
 from merge_builder.linkage import Linkage, Priorities
 from merge_builder.methods import check_parameters, find_method
 from merge_builder.methods.dare import Dare

@@ -6,7 +6,8 @@ from merge_builder.checkpoints import TensorWriter
 from merge_builder.checkpoints.files import sha256_of, write_atomic
 from merge_builder.checkpoints.tensor_writer import payload_bytes
 from merge_builder.inputs import Inputs
-from merge_builder.ladder.manifest import Head, TensorSpec
+from merge_builder.ladder.fields import TensorSpec
+from merge_builder.ladder.manifest import Head
 from merge_builder.ladder.store import head_path
 
 

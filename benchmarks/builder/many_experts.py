@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from merge_builder.build import block_input
 from merge_builder.checkpoints.tensor_writer import header_bytes
 from merge_builder.inputs import open_inputs
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 from merge_builder.passes import trace_merges
 from merge_builder.progress import silent
 from merge_builder.recipe import load_recipe

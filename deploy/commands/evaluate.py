@@ -46,7 +46,7 @@ def evaluate(
     from merge_builder.evaluation import evaluate as score_rungs
     from merge_builder.evaluation import evaluation_document, load_data, rungs_to_evaluate, summarise
     from merge_builder.ladder import open_ladder
-    from merge_builder.ladder.manifest import Score
+    from merge_builder.ladder.additions import Score
 
     opened = open_ladder(ladder)
     rows = load_data(data, opened)

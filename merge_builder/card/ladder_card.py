@@ -9,8 +9,9 @@ import yaml
 from merge_builder.card.sections import front_matter, hub_name, method_section, sources_section, table
 from merge_builder.checkpoints.files import write_atomic
 from merge_builder.errors import InputError
+from merge_builder.ladder.additions import Score
 from merge_builder.ladder.budget import format_bytes, select
-from merge_builder.ladder.manifest import Manifest, RungSize, Score
+from merge_builder.ladder.manifest import Manifest, RungSize
 from merge_builder.ladder.store import CARD
 
 _SIZES = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)

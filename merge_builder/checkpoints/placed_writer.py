@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from merge_builder.checkpoints.files import sha256_of
 from merge_builder.checkpoints.tensor_writer import header_bytes, payload_bytes
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 
 
 class PlacedWriter:

@@ -8,7 +8,7 @@ from merge_builder.checkpoints.files import write_atomic
 from merge_builder.checkpoints.folder import INDEX, SINGLE
 from merge_builder.checkpoints.stored_tensor import Readable
 from merge_builder.checkpoints.tensor_writer import TensorWriter, payload_bytes
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 
 SHARD_BYTES = 5_000_000_000
 _WRITTEN_AT_ONCE = 1 << 22

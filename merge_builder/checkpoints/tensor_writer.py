@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merge_builder.checkpoints.dtypes import numpy_dtype
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 
 
 def header_bytes(tensors: Iterable[TensorSpec]) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 from merge_builder.evaluation.evaluate import Dtype
 from merge_builder.evaluation.summary import RungSummary, summarise
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 from merge_builder.ladder.store import Ladder
 
 

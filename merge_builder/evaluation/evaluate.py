@@ -12,7 +12,8 @@ from merge_builder.errors import MergeLadderError
 from merge_builder.evaluation.data import TaskData
 from merge_builder.evaluation.rows import Row
 from merge_builder.evaluation.score import score_of
-from merge_builder.ladder.manifest import Manifest, RungSize, Score
+from merge_builder.ladder.additions import Score
+from merge_builder.ladder.manifest import Manifest, RungSize
 from merge_builder.ladder.rungs import rung_at
 from merge_builder.ladder.store import Ladder, open_ladder, write_manifest
 from merge_builder.progress import Progress, silent

@@ -10,7 +10,7 @@ from merge_builder.evaluation.data import TaskData
 from merge_builder.evaluation.entities import OUTSIDE, entity_f1, has_entities
 from merge_builder.evaluation.metrics import accuracy, macro_f1
 from merge_builder.evaluation.ranks import pack_pairs, spearman
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 
 def score_of(rung: int, task: str, data: TaskData, outputs: NDArray[np.float32]) -> Score:

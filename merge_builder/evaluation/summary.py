@@ -13,7 +13,8 @@ from merge_builder.errors import InputError
 from merge_builder.evaluation.bitmap import unpack
 from merge_builder.evaluation.bootstrap import Interval, interval, paired_ratios, paired_spearman_ratios
 from merge_builder.evaluation.ranks import Samples, unpack_pairs
-from merge_builder.ladder.manifest import Manifest, RungSize, Score
+from merge_builder.ladder.additions import Score
+from merge_builder.ladder.manifest import Manifest, RungSize
 
 
 @dataclass(frozen=True)

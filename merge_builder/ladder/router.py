@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from merge_builder.errors import MergeLadderError
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 from merge_builder.ladder.store import Ladder
 
 TOKENS, BIAS = "tokens", "bias"

@@ -10,7 +10,8 @@ from merge_builder.card import ladder_card
 from merge_builder.checkpoints import TensorWriter
 from merge_builder.checkpoints.files import write_atomic
 from merge_builder.checkpoints.new_folder import new_folder
-from merge_builder.ladder.manifest import Manifest, MethodUse, Tuned, Version
+from merge_builder.ladder.additions import Tuned
+from merge_builder.ladder.manifest import Manifest, MethodUse, Version
 from merge_builder.ladder.store import CARD, Ladder, group_id, open_ladder, version_path, write_manifest
 from merge_builder.tuning.candidate import Candidate
 from merge_builder.tuning.material import Material, Place

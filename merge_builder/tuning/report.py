@@ -11,7 +11,7 @@ import numpy as np
 from merge_builder.evaluation import TaskData
 from merge_builder.evaluation.bootstrap import Interval, interval, paired_ratios
 from merge_builder.ladder import RungSize
-from merge_builder.ladder.manifest import Tuned
+from merge_builder.ladder.additions import Tuned
 from merge_builder.tuning.candidate import Genes
 from merge_builder.tuning.journal import Cost
 from merge_builder.tuning.scorer import Outcome

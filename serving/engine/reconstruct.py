@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from merge_builder.ladder import Rung, Version
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 from merge_builder.ladder.masked import RESCALERS, masks_of
 from serving.engine.linear import Stored
 

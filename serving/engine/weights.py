@@ -10,16 +10,15 @@ from torch import Tensor
 
 from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import Ladder, Version, kind_of
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 from merge_builder.ladder.masked import masked_specs
 from serving.engine.answer import TaskHead
 from serving.engine.families.family import Family
 from serving.engine.heads.of_task import head_of
 from serving.engine.linear import Int8Weight, Stored, quantise
 
-# By (block, version id).
 _PAGE = 4096  # bytes
-Held = Mapping[tuple[str, str], Stored]
+Held = Mapping[tuple[str, str], Stored]  # by (block, version id)
 
 
 def load_versions(

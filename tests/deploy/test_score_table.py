@@ -2,7 +2,8 @@ from rich.console import Console
 
 from deploy.score_table import score_tables
 from merge_builder.evaluation import RungSummary, TaskSummary
-from merge_builder.ladder.manifest import RungSize, Score
+from merge_builder.ladder.additions import Score
+from merge_builder.ladder.manifest import RungSize
 
 TASKS = ("mood", "medmcqa_subject")
 

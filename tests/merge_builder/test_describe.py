@@ -1,5 +1,6 @@
 from merge_builder.describe import Part, describe, fold
-from merge_builder.ladder.manifest import Block, TensorSpec
+from merge_builder.ladder.fields import TensorSpec
+from merge_builder.ladder.manifest import Block
 
 
 def test_the_document_has_the_designs_shape(make_ladder) -> None:

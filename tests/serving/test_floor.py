@@ -1,7 +1,7 @@
 import pytest
 
 from merge_builder.ladder import rung_at
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 from serving.errors import RequestError, RungTooSmall
 from serving.floor import check_rung, least_rung
 

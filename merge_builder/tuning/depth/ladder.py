@@ -10,7 +10,8 @@ from merge_builder.card.sections import front_matter, sources_section
 from merge_builder.checkpoints import TensorWriter
 from merge_builder.checkpoints.files import sha256_of, write_atomic
 from merge_builder.checkpoints.new_folder import new_folder
-from merge_builder.ladder.manifest import Manifest, MethodUse, Task, Tuned, Version
+from merge_builder.ladder.additions import Tuned
+from merge_builder.ladder.manifest import Manifest, MethodUse, Task, Version
 from merge_builder.ladder.rungs import rung_table
 from merge_builder.ladder.store import CARD, Ladder, group_id, head_path, open_ladder, version_path, write_manifest
 from merge_builder.tuning.depth.sources import Sources

@@ -19,7 +19,8 @@ from merge_builder.checkpoints.files import read_json
 from merge_builder.checkpoints.tensor_writer import payload_bytes
 from merge_builder.errors import InputError
 from merge_builder.ladder import rung_at
-from merge_builder.ladder.manifest import Block, TensorSpec
+from merge_builder.ladder.fields import TensorSpec
+from merge_builder.ladder.manifest import Block
 from merge_builder.task_weights import open_task
 from merge_builder.tuning.bench import Tensors
 from merge_builder.tuning.depth.families import Restackable, restackable

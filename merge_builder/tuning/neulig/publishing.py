@@ -9,8 +9,7 @@ from merge_builder.card import refresh_card
 from merge_builder.checkpoints import TensorWriter
 from merge_builder.checkpoints.new_folder import new_folder
 from merge_builder.errors import InputError
-from merge_builder.ladder import Ladder, open_ladder
-from merge_builder.ladder import manifest as entries
+from merge_builder.ladder import Ladder, Manifest, additions, open_ladder
 from merge_builder.ladder.router import Router, router_specs
 from merge_builder.ladder.store import ROUTER, write_manifest
 from merge_builder.tuning.neulig.router_report import RouterReport
@@ -40,7 +39,7 @@ def publish_router(
                 writer.write(router.tokens)
                 writer.write(router.bias)
                 digest = writer.finish()
-            entry = entries.Router(
+            entry = additions.Router(
                 bytes=router.nbytes,
                 tensors=specs,
                 sha256=digest,
@@ -57,7 +56,7 @@ def publish_router(
     return open_ladder(out)
 
 
-def _with_router(manifest: entries.Manifest, router: entries.Router) -> entries.Manifest:
+def _with_router(manifest: Manifest, router: additions.Router) -> Manifest:
     revision = hashlib.sha256(f"{manifest.revision}{router.sha256}".encode()).hexdigest()[:12]
     more = router.bytes - (manifest.router.bytes if manifest.router is not None else 0)
     rungs = tuple(rung.model_copy(update={"bytes": rung.bytes + more}) for rung in manifest.rungs)

@@ -6,7 +6,7 @@ import pytest
 from merge_builder.evaluation import write_scores
 from merge_builder.evaluation.bitmap import pack
 from merge_builder.ladder import open_ladder
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 
 def test_the_document_is_the_contract(mergeladder, ladder):

@@ -6,7 +6,7 @@ from deploy.demo.load import Load
 from deploy.demo.tell import answer_lines, load_line, size_accuracy_table
 from merge_builder.evaluation import RungSummary, TaskSummary
 from merge_builder.ladder import RungSize
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 
 def summary(index: int, ratio: float, accuracy: float, normalised: float) -> RungSummary:

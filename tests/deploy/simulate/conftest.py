@@ -15,7 +15,7 @@ from deploy.simulate.service_times import Floats, Measured, ServiceTimes
 from merge_builder.evaluation import write_scores
 from merge_builder.evaluation.bitmap import pack
 from merge_builder.ladder import Ladder, open_ladder
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 RIGHT = {"mood": (9, 6), "topic": (8, 8), "intent": (10, 5)}  # of 10 rows: by the expert, by 1x
 TIMES = ServiceTimes(

@@ -6,7 +6,7 @@ from huggingface_hub import ModelCard
 from merge_builder.card import export_card
 from merge_builder.export import export
 from merge_builder.ladder import Ladder
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 
 def test_an_export_tells_its_task_its_rung_and_the_command(suite: Path, make_ladder) -> None:

@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard
 from merge_builder.card import ladder_card, refresh_card
 from merge_builder.evaluation import write_scores
 from merge_builder.ladder import Ladder, open_ladder
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 from merge_builder.recipe import parse_recipe
 from merge_builder.verify import verify
 

@@ -6,7 +6,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from merge_builder.checkpoints.placed_writer import PlacedWriter
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 
 SPECS = (TensorSpec(name="wide", dtype="F32", shape=(2, 3)), TensorSpec(name="bits", dtype="U8", shape=(2, 2)))
 

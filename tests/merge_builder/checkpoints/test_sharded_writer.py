@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from merge_builder.checkpoints import open_checkpoint
 from merge_builder.checkpoints.sharded_writer import split_into_shards, write_weights
 from merge_builder.checkpoints.tensor_file import TensorFile
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 
 
 @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12), limit=st.integers(1, 40))

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from merge_builder.checkpoints import TensorWriter
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 
 SPECS = [TensorSpec(name="a", dtype="F32", shape=(2, 3)), TensorSpec(name="b", dtype="F16", shape=(5,))]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from merge_builder.evaluation.bitmap import pack
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from merge_builder.evaluation import write_scores
 from merge_builder.evaluation.bitmap import pack
 from merge_builder.ladder import Ladder
-from merge_builder.ladder.manifest import Score
+from merge_builder.ladder.additions import Score
 
 ROWS = 40
 MakeScored = Callable[..., Ladder]

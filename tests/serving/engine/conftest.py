@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
 
 from merge_builder.ladder import Ladder, Manifest, Rung, Version
-from merge_builder.ladder.manifest import Base, Block, Head, MethodUse, Provenance, Source, Step, Task, TensorSpec
+from merge_builder.ladder.fields import TensorSpec
+from merge_builder.ladder.manifest import Base, Block, Head, MethodUse, Provenance, Source, Step, Task
 from merge_builder.ladder.rungs import rung_table
 from merge_builder.ladder.store import MANIFEST, group_id, head_path, open_ladder, version_path
 

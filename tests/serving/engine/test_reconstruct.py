@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from merge_builder.ladder.manifest import TensorSpec
+from merge_builder.ladder.fields import TensorSpec
 from merge_builder.ladder.masked import RESCALERS, masks_of, pack_masks
 from serving.engine.reconstruct import MaskedWeights, Scratch
 
