@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from merge_builder.checkpoints.tensor_writer import payload_bytes
-from merge_builder.inputs import Inputs, labels_of, max_length_of
-from merge_builder.ladder.manifest import Base, Block, Head, Manifest, Provenance, Step, Task, Version
+from merge_builder.inputs import Inputs
+from merge_builder.ladder.manifest import Base, Block, Head, Manifest, Provenance, Step, Version
 from merge_builder.ladder.rungs import rung_table
 from merge_builder.ladder.store import group_id
 from merge_builder.linkage import Group
@@ -14,6 +14,7 @@ from merge_builder.materialise import BlockInput
 from merge_builder.passes import Written
 from merge_builder.recipe import Recipe
 from merge_builder.storage import stored_bytes
+from merge_builder.task_entry import task_entry
 from merge_builder.trace import Merge
 
 
@@ -55,7 +56,7 @@ def assemble_manifest(
     described = tuple(_block(block, everyone) for block in blocks)
     content: dict[str, Any] = {
         "base": Base(model_type=inputs.base.config["model_type"], files=base_files),
-        "tasks": tuple(_task(inputs, index, heads) for index in range(len(tasks))),
+        "tasks": tuple(task_entry(expert, inputs.base, heads[expert.task]) for expert in inputs.experts),
         "granularity": recipe.blocks,
         "linkage": recipe.linkage,
         "method": use,
@@ -74,17 +75,3 @@ def assemble_manifest(
 def _block(block: BlockInput, everyone: Group) -> Block:
     specs = block.specs(everyone, "expert" if len(everyone) == 1 else "merged")
     return Block(name=block.name, bytes=sum(map(payload_bytes, specs)), tensors=specs)
-
-
-def _task(inputs: Inputs, index: int, heads: Mapping[str, Head]) -> Task:
-    expert = inputs.experts[index]
-    return Task(
-        name=expert.task,
-        prefix=expert.parts.prefix,
-        labels=labels_of(expert),
-        max_length=max_length_of(expert.checkpoint, inputs.base),
-        head=heads[expert.task],
-        config=dict(expert.checkpoint.config),
-        embedding=expert.embedding,
-        preprocessing=None if expert.preprocessing is None else dict(expert.preprocessing),
-    )

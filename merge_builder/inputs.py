@@ -16,10 +16,10 @@ from merge_builder.checkpoints.folder import is_adapter
 from merge_builder.checkpoints.hub import resolve
 from merge_builder.errors import InputError
 from merge_builder.image_processors import read_processor
-from merge_builder.ladder.kinds import has_labels, is_headed
+from merge_builder.ladder.kinds import is_headed
 from merge_builder.ladder.manifest import Embedding, ProcessorFile
 from merge_builder.recipe import Recipe
-from merge_builder.sentence_transformers import read_embedding, stated_length
+from merge_builder.sentence_transformers import read_embedding
 
 # What a tokenizer or an image processor is saved as; copied into the ladder byte for byte.
 PREPROCESSING = (
@@ -196,32 +196,3 @@ def _stated(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
     return value
-
-
-def labels_of(expert: ExpertInput) -> tuple[str, ...]:
-    """The labels in id order, as config.json tells them (`LABEL_0`… where it tells a number); none where the answers
-    are no labels."""
-    config = expert.checkpoint.config
-    if not expert.parts.head or expert.embedding is not None or not has_labels(config):
-        return ()
-    table = config.get("id2label")
-    if isinstance(table, dict) and table:
-        return tuple(str(table[key]) for key in sorted(table, key=int))
-    return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
-
-
-def max_length_of(checkpoint: Checkpoint, base: Checkpoint) -> int | None:
-    """The most tokens an input may have: what the tokenizer's config states, or sentence-transformers', within the
-    model's positions."""
-    positions = checkpoint.config.get("max_position_embeddings")
-    if (length := None if is_headed(checkpoint.config) else stated_length(checkpoint.path)) is not None:
-        return min(length, positions) if isinstance(positions, int) else length
-    for path in (checkpoint.path, base.path):
-        try:
-            stated = json.loads((path / "tokenizer_config.json").read_bytes()).get("model_max_length")
-        except (OSError, ValueError, AttributeError):
-            continue
-        # transformers writes 1e30 for "no limit".
-        if isinstance(stated, int) and 0 < stated < 1_000_000:
-            return min(stated, positions) if isinstance(positions, int) else stated
-    return positions if isinstance(positions, int) else None
