@@ -9,29 +9,24 @@ Whatever is wrong with the input is found before Ray starts.
 import logging
 import os
 import re
-import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from deploy.access import OPEN, Access, check_access
+from deploy.access import OPEN, Access
+from deploy.app_args import AppArgs
 from deploy.console import console, say
-from deploy.memory import probe_memory
-from deploy.sizing import Sizing, decide
+from deploy.local_args import local_args
+from deploy.sizing import Sizing
+from deploy.stop_signal import on_stop_signal
 from merge_builder.errors import InputError, MergeLadderError
-from merge_builder.ladder import open_ladder
 from serving.engine.types import Dtype
 from serving.fleet import NodeStatus
 
-if TYPE_CHECKING:
-    from deploy.app_args import AppArgs
-
 APPLICATION = "mergeladder"
-NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 # Set before Ray is imported: no reports to its makers, no hub, patience on a machine that is busy, and a controller
 # that looks after its one replica once a second: its default, ten times, takes a seventh of a core.
 ENVIRONMENT = {
@@ -62,7 +57,7 @@ def serve_until_stopped(
     """
     stopped = threading.Event()
     running = running_server(ladder, sizing, host=host, port=port, access=access, dtype=dtype)
-    with running as server, _on_signal(stopped):
+    with running as server, on_stop_signal(stopped):
         say(f"[bold green]ready[/] at {server.url}: {server.reason}")
         say(f"open {server.url} to try it; Ctrl-C stops")
         stopped.wait()
@@ -79,14 +74,12 @@ def local_config(
     """
     import yaml
 
-    device = _device()
-    _check_ladder(ladder, sizing, device)
-    args = _app_args(ladder, device, host, port, check_access(access, host), dtype)
+    args = local_args(ladder, sizing, host=host, port=port, access=access, dtype=dtype)
     from deploy.serve_config import serve_config
     from deploy.user_config import UserConfig
 
     config = UserConfig(budget=sizing.budget, rung=sizing.rung)
-    return yaml.safe_dump(serve_config(args, config, gpus=1 if device == "cuda" else 0), sort_keys=False)
+    return yaml.safe_dump(serve_config(args, config, gpus=1 if args.device == "cuda" else 0), sort_keys=False)
 
 
 @contextmanager
@@ -94,9 +87,7 @@ def running_server(
     ladder: Path, sizing: Sizing, *, host: str, port: int, access: Access = OPEN, dtype: Dtype = "float32"
 ) -> Iterator[Server]:
     """A server for the length of a block, which drains at its end. Errors as in `serve_until_stopped`."""
-    device = _device()
-    _check_ladder(ladder, sizing, device)
-    access = check_access(access, host)
+    args = local_args(ladder, sizing, host=host, port=port, access=access, dtype=dtype)
     _check_address(host, port)
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     import ray
@@ -105,25 +96,11 @@ def running_server(
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         with console.status("starting Ray Serve (about 15 s) and loading the ladder"):
-            reason = _start(_app_args(ladder, device, host, port, access, dtype), sizing)
+            reason = _start(args, sizing)
         yield Server(f"http://{_reachable(host)}:{port}", reason)
         serve.delete(APPLICATION)  # returns once its replica has answered what was under way
     finally:
         ray.shutdown()
-
-
-def _device() -> str:
-    if not NVIDIA_DRIVER.exists():
-        return "cpu"  # without torch, which this process has no other use for: 140 MiB and a second
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _check_ladder(ladder: Path, sizing: Sizing, device: str) -> None:
-    manifest = open_ladder(ladder).manifest
-    if device == "cpu" or sizing != Sizing():  # a GPU's memory is looked at by the process that will own it
-        decide(manifest, sizing, probe_memory("cpu"))
 
 
 def _check_address(host: str, port: int) -> None:
@@ -137,7 +114,7 @@ def _check_address(host: str, port: int) -> None:
         raise InputError(f"cannot listen on {host} port {port} ({why}): choose another --host or --port") from error
 
 
-def _start(args: "AppArgs", sizing: Sizing) -> str:
+def _start(args: AppArgs, sizing: Sizing) -> str:
     import ray
     from ray import serve
 
@@ -161,23 +138,6 @@ def _start(args: "AppArgs", sizing: Sizing) -> str:
     return status.reason
 
 
-def _app_args(ladder: Path, device: str, host: str, port: int, access: Access, dtype: Dtype) -> "AppArgs":
-    from deploy.app_args import AppArgs
-
-    if dtype == "int8" and device != "cpu":
-        raise InputError("int8 computes on the CPU alone: hide the GPU (CUDA_VISIBLE_DEVICES=) or leave --dtype out")
-
-    return AppArgs(
-        ladder=ladder.resolve(),
-        host=host,
-        port=port,
-        keys=access.keys,
-        admin_keys=access.admin_keys,
-        device="cuda" if device == "cuda" else "cpu",
-        dtype=dtype,
-    )
-
-
 def _cause() -> str:
     """The last line of the traceback that Ray Serve keeps of a replica that failed, without the error's type."""
     from ray import serve
@@ -192,24 +152,3 @@ def _reachable(host: str) -> str:
     if host in ("0.0.0.0", "::"):
         return "localhost"
     return f"[{host}]" if ":" in host else host
-
-
-@contextmanager
-def _on_signal(stopped: threading.Event) -> Iterator[None]:
-    """Sets `stopped` at the first SIGINT or SIGTERM; a second one acts as it did before."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def stop(*_: object) -> None:
-        restore()
-        stopped.set()
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        restore()
