@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from deploy.attempt import Attempt
 from deploy.memory import Memory
-from deploy.sizing import Decision, Sizing, decide, needs_memory
+from deploy.sizer import Sizer
+from deploy.sizing import Decision, Sizing, needs_memory
 from deploy.watch import Steady
 from merge_builder.errors import InputError
 from merge_builder.ladder import BudgetTooSmall, RungSize
@@ -43,8 +44,7 @@ class Place:
 class Node:
     """A replica's service and its rung. Where none fits the service is `out`, at the smallest rung to need little.
 
-    `memory` tells what is free now for weights, those that are held included, and `workspace` measures, once it is
-    wanted, the bytes that the largest batch needs beside them. `attempt` keeps what a replica before this one died of.
+    `attempt` keeps what a replica before this one died of; the rest is as in `Sizer`.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class Node:
         expansion: float = 1.0,
     ) -> None:
         self.service, self.place, self.attempt = service, place, attempt
-        self._memory, self._measure, self._expansion = memory, workspace, expansion
-        self._workspace: int | None = None
+        self.sizer = Sizer(service.manifest, attempt, memory=memory, workspace=workspace, expansion=expansion)
         self._changer = RungChanger(service)
         self._sizing = Sizing()
         self._source: BudgetSource = "config"
@@ -72,25 +71,6 @@ class Node:
         """Why no rung is served here, if none is."""
         return self.service.out
 
-    async def measure(self, sizing: Sizing) -> None:
-        """Have what `decide` needs; where memory decides, a batch is run for it, once."""
-        if needs_memory(sizing) and self._workspace is None:
-            self._workspace = await asyncio.to_thread(self._measure)
-
-    def decide(self, sizing: Sizing) -> Decision:
-        """The rung that `sizing` means here and now; a smaller one where a replica before died of that.
-
-        Raises:
-            InputError: as `deploy.sizing.decide`.
-        """
-        manifest = self.service.manifest
-        decision = decide(manifest, sizing, self._memory(), self._workspace or 0, self._expansion)
-        largest = self.attempt.largest_now(manifest)
-        if largest is None or largest.bytes >= decision.rung.bytes:
-            return decision
-        reason = f"rung #{largest.index} ({largest.ratio:.2f}x): the last replica died on its way to a larger one"
-        return Decision(largest, decision.budget, reason)
-
     async def settle(self, sizing: Sizing) -> None:
         """Go to the rung that the configured `sizing` means here, and be there on return; without one, be out.
 
@@ -98,10 +78,10 @@ class Node:
             InputError: `sizing` is wrong, wherever it is tried.
         """
         async with self._settling:  # the last of several has the last word
-            await self.measure(sizing)
+            await self.sizer.measure(sizing)
             await self.changed()
             try:
-                self._begin(self.decide(sizing))
+                self._begin(self.sizer.decide(sizing))
             except BudgetTooSmall as error:
                 self._go_out(str(error))
             self._sizing, self._source, self._refused = sizing, "config", None
@@ -126,17 +106,17 @@ class Node:
             ChangeUnderWay: another change has not ended.
         """
         sizing = Sizing(budget=asked.budget, rung=asked.rung)
-        await self.measure(sizing)
+        await self.sizer.measure(sizing)
         self._changer.check_free()
         try:
-            self.decide(sizing)
+            self.sizer.decide(sizing)
         except InputError as error:
             raise RungDoesNotFit(f"node {self.place.node}: {error}", "rung" if asked.rung else "budget") from error
 
     def begin(self, asked: Asked) -> Begun:
         """Begin a change that `check` allowed."""
         sizing = Sizing(budget=asked.budget, rung=asked.rung)
-        change = self._begin(self.decide(sizing))
+        change = self._begin(self.sizer.decide(sizing))
         self._sizing, self._source = sizing, "admin"
         return Begun(self.place.replica, change.id, change.start, change.goal)
 
@@ -157,7 +137,7 @@ class Node:
                 continue
             held = self.service.engine.rung.size.bytes if self.out is None else 1  # less than any rung
             try:
-                decision = self.decide(self._sizing)
+                decision = self.sizer.decide(self._sizing)
                 fitting = decision.rung.bytes
             except BudgetTooSmall:
                 smallest = self._smallest()

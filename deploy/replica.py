@@ -84,7 +84,7 @@ class LadderServer:
         sizing = config.sizing(self.node.place.group)
         floors = floors_of(config, self.node.service.manifest)
         with suppress(BudgetTooSmall):
-            self.node.decide(sizing)
+            self.node.sizer.decide(sizing)
         self.node.service.floors = floors
         return sizing
 
