@@ -19,13 +19,13 @@ from merge_builder.errors import InputError
 from merge_builder.ladder import Ladder, Rung
 from serving.engine.allocator import FreedMemory, keep_freed_memory
 from serving.engine.answer import TaskHead, answer
-from serving.engine.check import check_text
+from serving.engine.check import check_input, count_tokens
 from serving.engine.forward import forward
 from serving.engine.loaded import Loaded, load_rung
 from serving.engine.reconstruct import weights_in_use
 from serving.engine.skeleton import Skeleton, build_skeleton
 from serving.engine.tokenize import Tokenizer, load_tokenizer
-from serving.engine.types import BatchOutput, Dtype, Image, Input
+from serving.engine.types import BatchOutput, Dtype, Input
 from serving.engine.weights import Held, count_bytes, is_mapped, load_heads
 
 
@@ -103,10 +103,7 @@ class Engine:
         Raises:
             InputError: the ladder is of texts, or images of this size cannot be computed.
         """
-        count = self._skeleton.family.image_tokens
-        if count is None:
-            raise InputError("this ladder is of texts, and an input is an image")
-        return count(self._skeleton.config, height, width)
+        return count_tokens(self._skeleton, height, width)
 
     def max_length(self, task: str) -> int:
         """The most tokens of one input of the task, special tokens included.
@@ -122,19 +119,11 @@ class Engine:
         """Refuse an input that `run` could not compute.
 
         Raises:
-            InputError: unknown or no tasks; of a text no tokens, too many, or ids out of range; an image where the
-                ladder is of texts or the other way round, or one of another size than it says.
+            InputError: unknown or no tasks, or as `serving.engine.check.check_input`.
         """
         if not item.tasks:
             raise InputError("an input names no task: name at least one")
-        most = min(map(self.max_length, item.tasks))
-        if isinstance(item, Image):
-            if item.length != (tokens := self.image_tokens(*item.pixels.shape[1:])):
-                raise InputError(f"an image of this size has {tokens} tokens, not {item.length}")
-        elif self.modality == "image":
-            raise InputError("this ladder is of images, and an input is a text")
-        else:
-            check_text(item, most, self._skeleton)
+        check_input(item, min(map(self.max_length, item.tasks)), self._skeleton)
 
     def run(self, batch: Sequence[Input]) -> BatchOutput:
         """Compute every task asked of every input. Blocking; a second caller waits for the first.
