@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from merge_builder.errors import InputError
 from merge_builder.evaluation import Row
 from merge_builder.export import find_task
-from serving.encoding import ImageFile
 from serving.engine.engine import Engine
 from serving.engine.types import Image, Logits
 from serving.images.encode import ImageEncoder
 from serving.images.processors import load_processors
+from serving.inputs import ImageFile
 
 
 def run_images(engine: Engine, task: str, rows: Sequence[Row], batch_tokens: int) -> list[Logits]:

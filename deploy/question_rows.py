@@ -6,9 +6,10 @@ import numpy as np
 
 from deploy.batches import run_batches
 from merge_builder.evaluation import Row
-from serving.encoding import Text, encode
+from serving.encoding import encode
 from serving.engine.engine import Engine
 from serving.engine.types import Encoded, Logits
+from serving.inputs import Text
 from serving.result import Window
 from serving.tokens.spans import best_spans
 

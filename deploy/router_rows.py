@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from merge_builder.evaluation import Row
 from merge_builder.ladder import Ladder
 from merge_builder.tuning.neulig.routing import ReadTokens
-from serving.encoding import Text
 from serving.engine.tokenize import load_tokenizer
+from serving.inputs import Text
 from serving.routing import router_tokens
 
 MOST_TOKENS = 512  # of a text, where the tasks take more; the start of a text tells what it is about

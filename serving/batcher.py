@@ -18,46 +18,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from merge_builder.ladder import Rung
 from serving.batch_metrics import observe_batch
-from serving.engine.types import BatchOutput, Input, Logits
+from serving.engine.types import BatchOutput, Input
 from serving.errors import DeadlineExceeded, Draining, Overloaded
 from serving.fair_queue import FairQueue
 from serving.in_time import check_in_time, retry_after
+from serving.job import Answer, Job, batch_cost
 from serving.metrics import Metrics
 from serving.speed import Speed
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The logits of one input, a float32 array of shape (labels,) for each task asked, and how they came about.
-
-    `queue_s` is the wait for the batch and `inference_s` the batch's time in the engine, in seconds.
-    """
-
-    logits: dict[str, Logits]
-    rung: Rung
-    queue_s: float
-    inference_s: float
-
-
-@dataclass(frozen=True)
-class _Job:
-    encoded: Input
-    future: asyncio.Future[Answer]
-    submitted: float
-    deadline: float
-
-    @property
-    def cost(self) -> int:
-        return batch_cost(self.encoded)
-
-
-def batch_cost(encoded: Input) -> int:
-    """The tokens an input may occupy in the engine: its length, once for each task, as where they share no block."""
-    return encoded.length * len(encoded.tasks)
 
 
 class Batcher:
@@ -79,7 +48,7 @@ class Batcher:
         self._max_batch_tokens = max_batch_tokens
         self._metrics = metrics
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._queue: FairQueue[_Job] = FairQueue()
+        self._queue: FairQueue[Job] = FairQueue()
         self._speed = Speed()
         self._free_at = 0.0  # when the batch that is computed should be done
         self.busy_s = 0.0  # that the engine has computed since the start
@@ -118,7 +87,7 @@ class Batcher:
         """
         if self._closed:
             raise Draining()
-        job = _Job(encoded, asyncio.get_running_loop().create_future(), time.perf_counter(), deadline)
+        job = Job(encoded, asyncio.get_running_loop().create_future(), time.perf_counter(), deadline)
         self._make_room(job)
         self._queue.push(job.encoded.tasks[0], job, job.cost)
         self._metrics.queue_depth.inc()
@@ -150,7 +119,7 @@ class Batcher:
         finally:
             self._loop = None
 
-    def _make_room(self, job: _Job) -> None:
+    def _make_room(self, job: Job) -> None:
         while len(self._queue) and self._queue.cost + job.cost > self._max_queued_tokens:
             refused = Overloaded(retry_after(self.backlog_s))
             last = self._queue.pop_longest(job.encoded.tasks[0], job.cost)
@@ -160,14 +129,14 @@ class Batcher:
             if not last.future.cancelled():
                 last.future.set_exception(refused)
 
-    def _next_batch(self) -> list[_Job]:
+    def _next_batch(self) -> list[Job]:
         """The next jobs in turn that fit the token budget, at least one, and that can all be done in time.
 
         Those that were cancelled are dropped. Those for which it is too late fail; but where nothing else is left to
         do, one of them is tried: it may be that the engine has become faster.
         """
-        jobs: list[_Job] = []
-        late: list[_Job] = []
+        jobs: list[Job] = []
+        late: list[Job] = []
         now, due, cost, room = time.perf_counter(), math.inf, 0, float(self._max_batch_tokens)
         while job := self._queue.pop(room - cost if jobs else None):
             self._metrics.queue_depth.dec()
@@ -186,7 +155,7 @@ class Batcher:
             job.future.set_exception(DeadlineExceeded("the request would be late by now: allow it more time"))
         return jobs
 
-    async def _answer(self, jobs: list[_Job]) -> None:
+    async def _answer(self, jobs: list[Job]) -> None:
         """Run one batch and hand out its answers; if it fails, its own submitters are told and nobody else."""
         batch = [job.encoded for job in jobs]
         started = time.perf_counter()

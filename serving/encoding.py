@@ -12,35 +12,7 @@ from serving.clipping import clip
 from serving.engine.tokenize import TextTooLong, Tokenizer, Tokens
 from serving.engine.types import Encoded, Image
 from serving.errors import EmptyText, InputTooLong, RequestError
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text, or a pair of them where the task compares two: a question and what holds its answer, for one.
-
-    `words` are those that the text was put together from, with a space between any two.
-    """
-
-    text: str
-    pair: str | None = None
-    words: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Ids:
-    """An input that the client tokenised, special tokens included; every token is of type 0."""
-
-    input_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ImageFile:
-    """An image, as the bytes of its file (`serving.images`)."""
-
-    data: bytes
-
-
-Input = Text | Ids | ImageFile
+from serving.inputs import Ids, Text, check_form
 
 
 @dataclass(frozen=True)
@@ -111,27 +83,6 @@ class _Way:
 
 
 _Asked = dict[_Way, dict[int, list[str]]]  # by way and place, the tasks
-
-
-def check_form(place: int, item: Text | Ids, tasks: Sequence[tuple[str, Kind]]) -> None:
-    """Refuse an input that is empty, or of a form that one of `tasks` does not take.
-
-    Raises:
-        EmptyText, RequestError: it is; `place` is its place in the request.
-    """
-    param = f"inputs[{place}]"
-    asking = next((task for task, kind in tasks if kind == "question_answering"), None)
-    if isinstance(item, Ids):
-        if asking is not None:
-            raise RequestError(f"{param} is of token ids, and task {asking!r} tells places in a text: send it", param)
-        return
-    if not item.text.strip():
-        raise EmptyText(f"{param} has no text: send at least one character", param)
-    if asking is not None and not (item.pair or "").strip():
-        raise RequestError(f'{param}: task {asking!r} takes {{"question": ..., "context": ...}}, none empty', param)
-    for task, kind in tasks:
-        if kind == "token_classification" and item.pair is not None:
-            raise RequestError(f"{param} is a pair, and task {task!r} labels the words of one text", param)
 
 
 def _row(place: int, item: Ids, tasks: Sequence[str], max_lengths: Mapping[str, int]) -> Row:

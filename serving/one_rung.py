@@ -5,8 +5,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from serving.batcher import Answer, Batcher
+from serving.batcher import Batcher
 from serving.encoding import Row
+from serving.job import Answer
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine

@@ -1,6 +1,6 @@
 """From a request's inputs to what the engine takes, within a request's bounds and off the event loop.
 
-reader = Reader(engine, {"sst2": 128}, max_inputs=1024, max_request_tokens=32768)
+reader = Reader(engine, {"sst2": 128}, Limits(inputs=1024, tokens=32768))
 rows = await reader.read([Text("a fine film")], [("sst2",)], truncate=True)
 """
 
@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING
 
 from merge_builder.errors import InputError
 from merge_builder.ladder import kind_of
-from serving.batcher import batch_cost
-from serving.encoding import Ids, ImageFile, Input, Row, Text, encode
-from serving.errors import RequestError, RequestTooLarge, TooManyInputs
-from serving.images.decode import MAX_PIXELS
+from serving.encoding import Row, encode
+from serving.errors import RequestError
 from serving.images.encode import ImageEncoder, grey
 from serving.images.processors import load_processors
+from serving.inputs import Ids, ImageFile, Input, Text, files_of, texts_of
+from serving.limits import Limits
 from serving.routing import Chooser, Route, load_chooser
 
 if TYPE_CHECKING:
     from serving.engine.engine import Engine
 
-MAX_REQUEST_PIXELS = 4 * MAX_PIXELS  # to decode them takes a core some seconds
 _SHORT = 500  # characters, which take less than half a millisecond
 _MOST_DECODERS = 4  # at once: each may hold as many pixels as an image may have
 
@@ -34,11 +33,8 @@ class Reader:
     Image files are decoded in a few threads, each by itself.
     """
 
-    def __init__(
-        self, engine: "Engine", max_lengths: Mapping[str, int], *, max_inputs: int, max_request_tokens: int
-    ) -> None:
-        self._engine, self._max_lengths = engine, max_lengths
-        self._max_inputs, self._max_request_tokens = max_inputs, max_request_tokens
+    def __init__(self, engine: "Engine", max_lengths: Mapping[str, int], limits: Limits) -> None:
+        self._engine, self._max_lengths, self._limits = engine, max_lengths, limits
         self._kinds = {task.name: kind_of(task) for task in engine.ladder.manifest.tasks}
         self._images = None
         if engine.modality == "image":
@@ -60,23 +56,6 @@ class Reader:
         pairs: list[tuple[Input, tuple[str, ...]]] = [(Text("ready?"), others), (Text("ready?", "ready."), asking)]
         return [(item, tasks) for item, tasks in pairs if tasks]
 
-    def check_count(self, inputs: int) -> None:
-        """Raises TooManyInputs if a request may not have so many."""
-        if inputs > self._max_inputs:
-            raise TooManyInputs(
-                f"the request has {inputs} inputs and at most {self._max_inputs} are taken: split it, or have its "
-                "answers streamed",
-                "inputs",
-            )
-
-    def check_size(self, what: str, rows: Sequence[Row]) -> None:
-        """Raises RequestTooLarge if `what`, whose rows these are, has more tokens than a request may."""
-        self._check_tokens(what, sum(batch_cost(row.encoded) for row in rows))
-
-    def _check_tokens(self, what: str, tokens: int) -> None:
-        if tokens > (most := self._max_request_tokens):
-            raise RequestTooLarge(f"{what} has {tokens} tokens over its tasks and at most {most} are taken: split it")
-
     async def check_images(self, inputs: Sequence[Input], tasks: Sequence[Sequence[str]]) -> None:
         """Refuse a request for what its image files tell in their headers, before any of them is decoded.
 
@@ -86,16 +65,12 @@ class Reader:
         images = self._images
         if images is None:
             return
-        files = _files(inputs, 0)
+        files = files_of(inputs, 0)
 
         def work() -> None:
             measures = [images.measure(place, *pair) for place, pair in enumerate(zip(files, tasks, strict=True))]
-            self._check_tokens("the request", sum(measure.tokens for measure in measures))
-            if (pixels := sum(measure.pixels for measure in measures)) > MAX_REQUEST_PIXELS:
-                raise RequestTooLarge(
-                    f"the images of the request have {pixels} pixels and at most {MAX_REQUEST_PIXELS} are taken: "
-                    "split it, send them smaller, or have its answers streamed"
-                )
+            self._limits.check_tokens("the request", sum(measure.tokens for measure in measures))
+            self._limits.check_pixels(sum(measure.pixels for measure in measures))
 
         await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
@@ -109,7 +84,7 @@ class Reader:
             RequestError: an input cannot be read.
         """
         assert self.chooser is not None
-        chooser, found = self.chooser, dict(enumerate(_texts(inputs, first), first))
+        chooser, found = self.chooser, dict(enumerate(texts_of(inputs, first), first))
 
         def work() -> dict[int, Route]:
             routes: dict[int, Route] = {}
@@ -144,7 +119,7 @@ class Reader:
             RequestError: an input cannot be read.
         """
         if self._images is None:
-            texts = _texts(inputs, first)
+            texts = texts_of(inputs, first)
 
             def work() -> list[Row]:
                 rows = encode(
@@ -163,7 +138,7 @@ class Reader:
             if at_once and sum(map(_size, texts)) <= _SHORT:
                 return work()
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        return await self._read_images(self._images, _files(inputs, first), tasks, first)
+        return await self._read_images(self._images, files_of(inputs, first), tasks, first)
 
     async def _read_images(
         self, images: ImageEncoder, files: Sequence[ImageFile], tasks: Sequence[Sequence[str]], first: int
@@ -198,21 +173,3 @@ class Reader:
 
 def _size(item: Text | Ids) -> int:
     return len(item.input_ids) if isinstance(item, Ids) else len(item.text) + len(item.pair or "")
-
-
-def _texts(inputs: Sequence[Input], first: int) -> list[Text | Ids]:
-    texts = [item for item in inputs if not isinstance(item, ImageFile)]
-    _check_kind(inputs, texts, first, "an image, and this ladder's tasks take texts")
-    return texts
-
-
-def _files(inputs: Sequence[Input], first: int) -> list[ImageFile]:
-    files = [item for item in inputs if isinstance(item, ImageFile)]
-    _check_kind(inputs, files, first, "a text, and this ladder's tasks take images")
-    return files
-
-
-def _check_kind(inputs: Sequence[Input], right: Sequence[Input], first: int, problem: str) -> None:
-    if len(right) < len(inputs):
-        place = first + next(n for n, item in enumerate(inputs) if n == len(right) or item is not right[n])
-        raise RequestError(f"inputs[{place}] is {problem}", f"inputs[{place}]")

@@ -7,9 +7,9 @@ import numpy as np
 import tokenizers
 
 from merge_builder.ladder import Rung
-from serving.batcher import Answer
 from serving.encoding import Row
 from serving.engine.types import Logits
+from serving.job import Answer
 from serving.routing import Route
 
 

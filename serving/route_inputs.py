@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from serving.encoding import Input
+from serving.inputs import Input
 from serving.metrics import Metrics
 from serving.reader import Reader
 from serving.routing import Route

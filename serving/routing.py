@@ -12,9 +12,9 @@ from merge_builder.ladder import Kind, Ladder, kind_of
 from merge_builder.ladder.manifest import Task
 from merge_builder.ladder.router import Router, load_router
 from serving.clipping import clip
-from serving.encoding import Text, check_form
 from serving.engine.tokenize import Tokenizer
 from serving.errors import RequestError
+from serving.inputs import Text, check_form
 
 SURE = 0.8  # confidence from which on the best task alone is asked
 

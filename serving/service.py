@@ -11,17 +11,21 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from merge_builder.ladder import Manifest, RungSize
 from merge_builder.ladder.manifest import Task
 from merge_builder.names import nearest
-from serving.batcher import Answer, Batcher
-from serving.encoding import Input, Row
+from serving.batcher import Batcher
+from serving.encoding import Row
 from serving.errors import Draining, RungTooSmall, UnknownTask
 from serving.floor import check_rung, least_rung
+from serving.inputs import Input
+from serving.job import Answer
+from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.one_rung import answer_by_one_rung
+from serving.options import Options
 from serving.reader import Reader
 from serving.result import Result, make_result
 from serving.route_inputs import route_inputs
@@ -40,22 +44,6 @@ class Choice:
 
     budget: int | None
     reason: str
-
-
-class Options(TypedDict, total=False):
-    """What a request may ask for: that a text which is too long is cut (the default) or refused, a floor, and a time.
-
-    `min_rung` is the smallest rung that may answer, in the form that `--rung` takes; `min_score` the share of the
-    experts' accuracy that it must keep (`serving.floor`). `overlap` counts the tokens that neighbouring windows of a
-    long text share. An answer after `deadline`, on the clock of
-    `time.perf_counter`, is of no use: what cannot be computed by then is not.
-    """
-
-    truncate: bool
-    overlap: int | None
-    min_rung: str | None
-    min_score: float | None
-    deadline: float
 
 
 class Service:
@@ -86,12 +74,8 @@ class Service:
         self._closed = False
         self.stream_window = min(2 * max_batch_tokens, max_queued_tokens)  # the batch in the engine and the next
         self.max_length = {task: engine.max_length(task) for task in self.tasks}
-        self.reader = Reader(
-            engine,
-            self.max_length,
-            max_inputs=max_inputs,
-            max_request_tokens=min(max_request_tokens, max_queued_tokens),
-        )
+        self.limits = Limits(max_inputs, min(max_request_tokens, max_queued_tokens))
+        self.reader = Reader(engine, self.max_length, self.limits)
         self.batcher = Batcher(
             engine.run,
             max_batch_tokens=max_batch_tokens,
@@ -123,16 +107,21 @@ class Service:
         self,
         inputs: Sequence[Input],
         tasks: Sequence[str],
+        *,
+        deadline: float = math.inf,
         **options: Unpack[Options],
     ) -> Result:
         """Every task's logits for every input, in order. There is at least one input and one task.
+
+        An answer after `deadline`, on the clock of `time.perf_counter`, is of no use: what cannot be computed by then
+        is not.
 
         Raises:
             RequestError: the request is wrong.
             Unavailable: it cannot be answered now.
         """
         distinct = tuple(dict.fromkeys(tasks))
-        return await self.predict_each(inputs, [distinct] * len(inputs), **options)
+        return await self.predict_each(inputs, [distinct] * len(inputs), deadline=deadline, **options)
 
     async def predict_each(
         self,
@@ -148,7 +137,7 @@ class Service:
         """As `predict`, where each input has tasks of its own: at least one, none of them twice; or None, where the
         ladder's router is to choose (`has_router`)."""
         started = time.perf_counter()
-        self.reader.check_count(len(inputs))
+        self.limits.check_inputs(len(inputs))
         least = self.accept(filter(None, tasks), min_rung=min_rung, min_score=min_score)
         idle = self.batcher.idle
         tasks, routes = await route_inputs(self.reader, self.metrics, inputs, tasks, at_once=idle)
@@ -156,7 +145,7 @@ class Service:
             least = self.accept(tasks, min_rung=min_rung, min_score=min_score)
         await self.reader.check_images(inputs, tasks)
         rows = await self.reader.read(inputs, tasks, truncate=truncate, overlap=overlap, at_once=idle)
-        self.reader.check_size("the request", rows)
+        self.limits.check_rows("the request", rows)
         tokenize = time.perf_counter() - started
         self.metrics.tokenize_duration.observe(tokenize)
         answers = await self.answer(rows, deadline)

@@ -12,10 +12,11 @@ from contextlib import aclosing
 from itertools import chain, groupby
 
 from merge_builder.ladder import RungSize
-from serving.batcher import Answer, batch_cost
-from serving.encoding import Input, Row
+from serving.encoding import Row
 from serving.errors import Overloaded
 from serving.floor import check_rung
+from serving.inputs import Input
+from serving.job import Answer, batch_cost
 from serving.result import Result, make_result
 from serving.route_inputs import route_inputs
 from serving.routing import Route
@@ -60,7 +61,7 @@ async def stream(
                 yield list(own)
 
     async def answer(rows: Rows) -> list[Answer]:
-        service.reader.check_size(f"inputs[{rows[0].place}]", rows)
+        service.limits.check_rows(f"inputs[{rows[0].place}]", rows)
         return await service.answer(rows)
 
     async with aclosing(in_order(encoded(), answer, service.stream_window)) as answered:

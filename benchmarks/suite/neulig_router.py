@@ -23,8 +23,8 @@ from merge_builder.evaluation import Row, load_data
 from merge_builder.evaluation.bootstrap import RESAMPLES, Interval, interval
 from merge_builder.ladder import Ladder, open_ladder, select
 from merge_builder.tuning.neulig import add_router
-from serving.encoding import Text
 from serving.engine.tokenize import load_tokenizer
+from serving.inputs import Text
 from serving.routing import load_chooser
 
 

@@ -20,8 +20,8 @@ from serving.api.schemas.answers import (
 )
 from serving.api.schemas.requests import Parameters
 from serving.api.token_answers import token_answer
-from serving.encoding import Input
 from serving.engine.types import Logits
+from serving.inputs import Input
 from serving.result import Result
 from serving.routing import Route
 from serving.scores import probabilities, ranked

@@ -13,7 +13,7 @@ from serving.api.errors import InvalidRequest
 from serving.api.headers import answer_headers
 from serving.api.schemas.embeddings import EmbeddedText, EmbeddingsRequest, EmbeddingsResponse, EmbeddingsUsage
 from serving.api.schemas.errors import ErrorBody
-from serving.encoding import Text
+from serving.inputs import Text
 from serving.service import Service
 
 _ERRORS: dict[int | str, dict[str, Any]] = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from serving.api.schemas.inputs import ImageInput, QuestionInput, TasksInput, TextInput, WordsInput
-from serving.encoding import ImageFile, Text
+from serving.inputs import ImageFile, Text
 
 AnyInput = TextInput | TasksInput | ImageInput | WordsInput | QuestionInput
 

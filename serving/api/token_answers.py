@@ -6,8 +6,8 @@ from merge_builder.ladder import kind_of
 from merge_builder.ladder.manifest import Task
 from serving.api.schemas.answers import Entity, InputAnswer, SpanAnswer, TokenEntity, Word
 from serving.api.schemas.requests import Parameters
-from serving.encoding import Input, Text
 from serving.engine.tokenize import Tokenizer
+from serving.inputs import Input, Text
 from serving.result import Window
 from serving.tokens.entities import entities
 from serving.tokens.spans import best_spans

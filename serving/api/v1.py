@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, ParamSpec, TypedDict, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -29,6 +29,7 @@ from serving.api.schemas.answers import LastLine, MixedResponse, TaskLine, TaskR
 from serving.api.schemas.errors import ErrorBody
 from serving.api.schemas.ladder import LadderInfo, RouterInfo, RungInfo, TaskInfo, TaskList
 from serving.api.schemas.requests import Parameters, TaskForm, TaskRequest, TasksForm, TasksRequest
+from serving.options import Options
 from serving.result import Result
 from serving.service import Service
 from serving.streaming import stream
@@ -47,13 +48,6 @@ BODIES: tuple[type[BaseModel], ...] = (
 )
 _REFUSED: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (401, 422)}
 _ERRORS: dict[int | str, dict[str, Any]] = {status: {"model": ErrorBody} for status in (400, 404, 413, 429, 503, 504)}
-
-
-class _Options(TypedDict):
-    truncate: bool
-    overlap: int | None
-    min_rung: str | None
-    min_score: float | None
 
 
 def routes(service: Service) -> APIRouter:
@@ -166,7 +160,7 @@ async def _apart(result: Result, make: Callable[P, T], *args: P.args, **kwargs: 
     return await asyncio.to_thread(make, *args, **kwargs) if result.windows else make(*args, **kwargs)
 
 
-def _options(asked: Parameters) -> _Options:
+def _options(asked: Parameters) -> Options:
     return {
         "truncate": asked.truncate,
         "overlap": asked.doc_stride,

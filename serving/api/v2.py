@@ -110,7 +110,7 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
         text, rest = split_body(await request.body(), request.headers.get(HEADER_LENGTH))
         asked = parse(InferRequest, text)
         parameters = asked.parameters
-        service.reader.check_count(max(sum(tensor.shape[:1]) for tensor in asked.inputs))  # before they are read
+        service.limits.check_inputs(max(sum(tensor.shape[:1]) for tensor in asked.inputs))  # before they are read
         inputs = read_inputs(asked, rest, datatypes)
         request.state.inputs = len(inputs)
         result = await service.predict(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from serving.api.binary_tensors import read_strings, split_tensors
 from serving.api.errors import MalformedText
 from serving.api.protocol import InferRequest, InputTensor
-from serving.encoding import Ids, ImageFile, Text
 from serving.errors import RequestError
+from serving.inputs import Ids, ImageFile, Text
 
 # The inputs of a task of texts, and of one of images, with their datatypes.
 DATATYPES: Mapping[Literal["text", "image"], Mapping[str, str]] = {

@@ -19,8 +19,8 @@ from merge_builder.ladder.manifest import Task
 from serving.api.binary_tensors import write_strings
 from serving.api.errors import InvalidRequest
 from serving.api.protocol import InferRequest, Output, OutputTensor, TensorMetadata, TensorParameters
-from serving.encoding import Input, Text
 from serving.engine.types import Logits
+from serving.inputs import Input, Text
 from serving.result import Result, Window
 from serving.scores import probabilities, softmax
 from serving.tokens.spans import Span, best_spans

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from PIL import Image as Pillow
 
 from merge_builder.errors import InputError
-from serving.encoding import ImageFile, Row
+from serving.encoding import Row
 from serving.engine.types import Image
 from serving.errors import ImageTooLarge, RequestError, UnreadableImage
 from serving.images.decode import TooManyPixels, Unreadable, open_image, to_rgb
 from serving.images.preprocess import Processor
 from serving.images.processors import by_processor
+from serving.inputs import ImageFile
 
 
 @dataclass(frozen=True)

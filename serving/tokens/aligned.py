@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.encoding import Text
 from serving.engine.types import Logits
+from serving.inputs import Text
 from serving.result import Window
 from serving.scores import softmax
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.encoding import Text
 from serving.engine.tokenize import Tokenizer
 from serving.engine.types import Logits
+from serving.inputs import Text
 from serving.result import Window
 from serving.strategy import Strategy
 from serving.tokens.aligned import Token, tokens_of

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from serving.encoding import Text
+from serving.inputs import Text
 from serving.result import Window
 from serving.tokens.aligned import Token, tokens_of
 

@@ -9,8 +9,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from serving.clipping import clip
-from serving.encoding import Text, encode
+from serving.encoding import encode
 from serving.engine.tokenize import load_tokenizer
+from serving.inputs import Text
 
 WORDS = {word: n for n, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "##a", "##b", "!", "é", "影"])}
 ROOM = 9

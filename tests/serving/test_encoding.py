@@ -4,9 +4,10 @@ import pytest
 from transformers import AutoTokenizer
 
 from merge_builder.ladder import Ladder
-from serving.encoding import Ids, Text, encode
+from serving.encoding import encode
 from serving.engine.tokenize import Tokenizer, load_tokenizer
 from serving.errors import EmptyText, InputTooLong, RequestError
+from serving.inputs import Ids, Text
 
 ALL = ("ant", "bee", "cat")
 LENGTHS = {"ant": 40, "bee": 8, "cat": 40}

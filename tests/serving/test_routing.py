@@ -9,10 +9,10 @@ import pytest
 from merge_builder.errors import MergeLadderError
 from merge_builder.ladder import Ladder, rung_at
 from merge_builder.ladder.router import load_router
-from serving.encoding import Text
 from serving.engine.engine import load_engine
 from serving.engine.tokenize import load_tokenizer
 from serving.errors import EmptyText, RequestError, RungTooSmall
+from serving.inputs import Text
 from serving.routing import SURE, Chooser, load_chooser
 from serving.service import Choice, Service
 from serving.streaming import stream

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from merge_builder.ladder import rung_at
-from serving.encoding import Text
 from serving.engine import weights
 from serving.errors import ChangeUnderWay
+from serving.inputs import Text
 from serving.rung_change import RungChanger
 from serving.service import Choice, Service
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from merge_builder.ladder import Ladder, rung_at
-from serving.encoding import Ids, ImageFile, Text
 from serving.engine.engine import Engine, load_engine
 from serving.engine.types import BatchOutput, Encoded
 from serving.errors import Draining, Overloaded, RequestError, RequestTooLarge, RungTooSmall, UnknownTask
+from serving.inputs import Ids, ImageFile, Text
 from serving.service import Choice, Service
 
 pytestmark = pytest.mark.anyio

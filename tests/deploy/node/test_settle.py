@@ -7,7 +7,7 @@ import pytest
 
 from deploy.attempt import Attempt
 from deploy.sizing import Sizing
-from serving.encoding import Text
+from serving.inputs import Text
 
 from .conftest import rung_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from serving.api.protocol import InferRequest
 from serving.api.v2_inputs import DATATYPES, read_inputs
-from serving.encoding import Ids, ImageFile, Text
 from serving.errors import RequestError
+from serving.inputs import Ids, ImageFile, Text
 
 
 def tensor(name: str, datatype: str, shape: list[int], data: object = None, size: int | None = None) -> dict:

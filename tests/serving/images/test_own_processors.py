@@ -20,9 +20,9 @@ from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.ladder import Ladder, rung_at
 from merge_builder.recipe import load_recipe
 from serving.api.app import create_app
-from serving.encoding import ImageFile
 from serving.engine.engine import load_engine
 from serving.images import encode
+from serving.inputs import ImageFile
 from serving.service import Choice, Service
 from serving.streaming import stream
 

@@ -7,8 +7,9 @@ import pytest
 
 from merge_builder.export import export
 from merge_builder.ladder import Ladder, kind_of, rung_at
-from serving.encoding import Text, encode
+from serving.encoding import encode
 from serving.engine.engine import Engine, load_engine
+from serving.inputs import Text
 from serving.result import Window
 
 Windows = Callable[..., list[Window]]

@@ -5,7 +5,7 @@ import random
 import pytest
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-from serving.encoding import Text
+from serving.inputs import Text
 from serving.tokens.entities import entities
 from serving.tokens.words import label_words
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
-from serving.encoding import Text
+from serving.inputs import Text
 from serving.tokens.spans import best_spans
 
 QUESTION = "the ringing of ann"
