@@ -1,15 +1,22 @@
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 
 from deploy import http_server
 from deploy.http_server import Address, start_server
+from merge_builder.ladder import rung_at
+from serving.api.app import create_app
+from serving.engine.engine import Engine, load_engine
+from serving.engine.types import BatchOutput, Encoded
+from serving.service import Choice, Service
 
 pytestmark = pytest.mark.anyio
 
@@ -133,16 +140,40 @@ async def test_a_connection_that_asks_nothing_does_not_hold_up_a_stop_for_long(a
         assert clock() - began < 0.5  # with nobody there it does not linger
 
 
-@pytest.mark.parametrize(("path", "told"), [("/v1/x", b'"type":"draining"'), ("/v2/x", b'{"error":"this server is')])
-async def test_what_a_stop_gives_up_is_told_so(address, monkeypatch, path, told):
+GATE = threading.Event()
+
+
+class Gated(Engine):
+    """Computes long inputs once GATE is set."""
+
+    def run(self, batch: Sequence[Encoded]) -> BatchOutput:
+        if any(item.length > 8 for item in batch):
+            GATE.wait(20)
+        return super().run(batch)
+
+
+@pytest.fixture
+def service(ladder) -> Iterator[Service]:
+    GATE.clear()
+    engine = load_engine(ladder, rung_at(ladder.manifest, 0))
+    yield Service(Gated(**vars(engine)), Choice(None, "asked for"), max_batch_tokens=4)
+    GATE.set()
+
+
+def counted(service: Service) -> dict[tuple[str, str], float]:
+    """The requests by task and status."""
+    series = service.metrics.requests.collect()[0].samples
+    return {(s.labels["task"], s.labels["code"]): s.value for s in series if s.name.endswith("_total")}
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("/v1/tasks/mood/predict", b'"type":"draining"'), ("/v2/models/mood/infer", b'{"error":"this server is')],
+)
+async def test_what_a_stop_gives_up_is_told_and_counted_so(address, monkeypatch, caplog, service, path, told):
     monkeypatch.setattr(http_server, "LINGER_SECONDS", 0.1)
-    made = FastAPI()
-
-    @made.post(path)
-    async def read(request: Request) -> str:
-        return str(await request.body())
-
-    server = await start_server(made, address, drain_seconds=1.2)
+    caplog.set_level(logging.INFO, "mergeladder.requests")
+    server = await start_server(create_app(service), address, drain_seconds=1.2)
     reader, writer = await asyncio.open_connection(*address_of(address))
     writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf".encode())
     await asyncio.sleep(0.2)
@@ -153,7 +184,30 @@ async def test_what_a_stop_gives_up_is_told_so(address, monkeypatch, path, told)
     assert b"content-type: application/json" in head
     assert b"retry-after: " in head
     assert b"connection: close" in head
+    assert head.count(b"x-request-id: ") == 1
     assert told in body
+    assert counted(service) == {("mood", "503"): 1}
+    assert [(r.fields["status"], r.fields["error"]) for r in caplog.records if r.name == "mergeladder.requests"] == [
+        (503, "draining")
+    ]
+
+
+async def test_a_stream_that_a_stop_cuts_off_is_counted_so(address, monkeypatch, service):
+    monkeypatch.setattr(http_server, "LINGER_SECONDS", 0.1)
+    server = await start_server(create_app(service), address, drain_seconds=1.2)
+    body = b'{"inputs": ["w1", "w1 w2 w3 w4 w5 w6 w7 w8"]}'
+    head = b"POST /v1/tasks/mood/predict HTTP/1.1\r\nHost: a\r\nAccept: application/x-ndjson\r\nContent-Length: "
+    reader, writer = await asyncio.open_connection(*address_of(address))
+    writer.write(head + b"%d\r\n\r\n" % len(body) + body)
+    assert (await reader.readuntil(b'"index":0')).startswith(b"HTTP/1.1 200 ")
+    stopping = asyncio.create_task(server.stop())
+    rest = await reader.read()
+    GATE.set()
+    await stopping
+    writer.close()
+    assert b'"index":1' not in rest
+    assert b"usage" not in rest
+    assert counted(service) == {("mood", "503"): 1}
 
 
 async def answer_to(address: Address, *pieces: bytes, pause: float) -> bytes:
