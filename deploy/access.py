@@ -31,12 +31,22 @@ def check_access(access: Access, host: str) -> Access:
     for path in (access.keys, access.admin_keys):
         if path is not None:
             read_keys(path)
-    if access.keys is None and not access.insecure and not _is_loopback(host):
+    if is_unguarded(access, host):
         raise InputError(
             f"anyone who can reach {host} could ask this server: give --keys FILE (made by `mergeladder hash-key`), "
             "listen on --host 127.0.0.1, or say --insecure"
         )
-    return Access(access.keys and access.keys.resolve(), access.admin_keys and access.admin_keys.resolve())
+    keys, admin_keys = access.keys and access.keys.resolve(), access.admin_keys and access.admin_keys.resolve()
+    return Access(keys, admin_keys, access.insecure)
+
+
+def is_unguarded(access: Access, host: str) -> bool:
+    """Whether anyone could ask at `host` from another machine, and nobody has said that this is meant.
+
+    Raises:
+        InputError: `host` is no address of this machine.
+    """
+    return access.keys is None and not access.insecure and not _is_loopback(host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,8 +13,10 @@ from typing import Any
 
 from ray import serve
 
+from deploy.access import Access, is_unguarded
 from deploy.app_args import AppArgs
 from deploy.replica import DRAIN_SECONDS, LadderServer
+from merge_builder.errors import InputError
 
 DEPLOYMENT = "ladder"
 HEALTH_SECONDS = 2.0  # between two looks at a replica: one that was killed is started again soon after
@@ -22,7 +24,15 @@ LOGGING = {"enable_access_log": False}
 
 
 def build(args: AppArgs) -> serve.Application:
-    """The application for a Serve configuration, whose `deployments` say how many replicas there are and where."""
+    """The application for a Serve configuration, whose `deployments` say how many replicas there are and where.
+
+    Raises:
+        InputError: other machines can reach its host, and it has neither `keys` nor says `insecure`.
+    """
+    if is_unguarded(Access(args.keys, args.admin_keys, args.insecure), args.host):
+        raise InputError(
+            f"anyone who can reach {args.host} could ask this server: name a file of `keys`, or set `insecure`"
+        )
     return application(args)
 
 

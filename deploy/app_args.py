@@ -11,7 +11,8 @@ from serving.engine.types import Dtype
 class AppArgs(BaseModel):
     """What a deployment is made for; a change of it starts the replicas anew.
 
-    `keys` and `admin_keys` are files of bearer keys. `device` "auto" takes a GPU where Ray has given the replica one.
+    `keys` and `admin_keys` are files of bearer keys; without `keys` other machines may ask only where it is `insecure`.
+    `device` "auto" takes a GPU where Ray has given the replica one.
     `dtype` is that of the linear layers' weights; int8 is for the CPU. For `notice_seconds` a replica that is to stop
     says so at `/-/healthz` and `/v2/health/ready` and goes on as before, so that a load balancer has left it by then.
     """

@@ -32,6 +32,7 @@ def local_args(ladder: Path, sizing: Sizing, *, host: str, port: int, access: Ac
         port=port,
         keys=access.keys,
         admin_keys=access.admin_keys,
+        insecure=access.insecure,
         device="cuda" if gpu else "cpu",
         dtype=dtype,
     )
