@@ -7,7 +7,7 @@ listens on a socket in a folder that they share, and the one that is asked asks 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,9 +84,8 @@ async def _ask(socket: Path) -> str | None:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             reader, writer = await asyncio.open_unix_connection(socket)
-            text = await reader.read()
-            writer.close()
-            return text.decode()
+            with closing(writer):
+                return (await reader.read()).decode()
     except (ConnectionRefusedError, FileNotFoundError):
         socket.unlink(missing_ok=True)
     except (OSError, TimeoutError) as error:

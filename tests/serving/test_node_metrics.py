@@ -142,6 +142,10 @@ async def test_a_replica_that_does_not_answer_is_left_out(
             stuck.bind(str(folder / "stuck.sock"))
             stuck.listen()
             told = await asyncio.wait_for(gather(folder), 5)
+            stuck.settimeout(5)
+            with stuck.accept()[0] as asked:
+                asked.settimeout(5)
+                assert asked.recv(1) == b""  # whoever waited for it has hung up
 
     assert {dict(labels)["replica"] for _, labels in series(told)} == {"this"}
     assert "replica stuck are missing" in caplog.text
