@@ -130,22 +130,26 @@ class Node:
 
         One that is out comes in by that too; none goes out, as the smallest rung is all it can go to.
         """
-        clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if not needs_memory(self._sizing):
-                continue
-            held = self.service.engine.rung.size.bytes if self.out is None else 1  # less than any rung
             try:
-                decision = self.sizer.decide(self._sizing)
-                fitting = decision.rung.bytes
-            except BudgetTooSmall:
-                smallest = self._smallest()
-                decision = Decision(smallest, None, f"rung #{smallest.index}: less memory is free than any needs")
-                fitting = smallest.bytes if self.out is None else held
-            if steady.look(clock(), held, fitting):
-                await self.changed()
-                self._begin(decision)
+                if needs_memory(self._sizing):
+                    await self._look(steady)
+            except Exception:  # the next look may be better
+                log.exception("the device's memory could not be looked at")
+
+    async def _look(self, steady: Steady) -> None:
+        held = self.service.engine.rung.size.bytes if self.out is None else 1  # less than any rung
+        try:
+            decision = self.sizer.decide(self._sizing)
+            fitting = decision.rung.bytes
+        except BudgetTooSmall:
+            smallest = self._smallest()
+            decision = Decision(smallest, None, f"rung #{smallest.index}: less memory is free than any needs")
+            fitting = smallest.bytes if self.out is None else held
+        if steady.look(asyncio.get_running_loop().time(), held, fitting):
+            await self.changed()
+            self._begin(decision)
 
     def status(self) -> NodeStatus:
         """How it is."""

@@ -54,3 +54,18 @@ async def test_a_stated_budget_does_not_follow_memory(make, memory, monkeypatch)
     await asyncio.sleep(0.2)
     assert rung_of(node) == 0
     following.cancel()
+
+
+async def test_a_look_that_fails_is_not_the_last(make, memory, monkeypatch, caplog):
+    monkeypatch.setattr(node_module, "LOOK_SECONDS", 0.01)
+    node, memory.free = make(), 0
+    await node.settle(Sizing())
+    memory.free = None  # which nothing can be reckoned with
+    following = asyncio.create_task(node.follow_memory(Steady(down_seconds=0.1, up_seconds=0.1)))
+    await asyncio.sleep(0.1)
+    assert "could not be looked at" in caplog.text
+    memory.free = 1 << 40
+    async with asyncio.timeout(20):
+        while not node.status().ready:
+            await asyncio.sleep(0.01)
+    following.cancel()
