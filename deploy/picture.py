@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.bar import Bar
+from rich.markup import escape
 from rich.table import Table
 
 from merge_builder.describe import fold
@@ -16,7 +17,7 @@ def task_table(manifest: Manifest) -> Table:
     """A row a task: its kind, its labels and the bytes of its head."""
     table = Table("task", "kind", "labels", "head", box=None, header_style="bold", pad_edge=False)
     for task in manifest.tasks:
-        names = ", ".join(task.labels[:6]) + (f", ... ({len(task.labels)})" if len(task.labels) > 6 else "")
+        names = escape(", ".join(task.labels[:6])) + (f", ... ({len(task.labels)})" if len(task.labels) > 6 else "")
         table.add_row(task.name, kind_told(task), names, format_bytes(task.head.bytes))
     return table
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from deploy.console import console, print_document, say
 from deploy.options import AsJson
@@ -72,9 +73,9 @@ def _tell_plan(plan: "BuildPlan") -> None:
 def _tell_built(ladder: "Ladder") -> None:
     from merge_builder.ladder import format_bytes
 
-    rungs = ladder.manifest.rungs
+    rungs, root = ladder.manifest.rungs, escape(str(ladder.root))
     say(
-        f"[bold green]built[/] {ladder.root}: {len(rungs)} rungs from {rungs[-1].ratio:.2f}x "
+        f"[bold green]built[/] {root}: {len(rungs)} rungs from {rungs[-1].ratio:.2f}x "
         f"({format_bytes(rungs[-1].bytes)}) to {rungs[0].ratio:.2f}x ({format_bytes(rungs[0].bytes)})"
     )
-    say(f"next: mergeladder inspect {ladder.root}")
+    say(f"next: mergeladder inspect {root}")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from deploy.console import print_document, say
 from deploy.options import AsJson, LadderFolder
@@ -30,4 +31,4 @@ def export(
     export_checkpoint(opened, task, chosen, out)
     if as_json:
         print_document({"path": str(out), "task": task, "rung": chosen.model_dump(mode="json")})
-    say(f"[bold green]wrote[/] {task} at rung #{chosen.index} ({chosen.ratio:.2f}x) to {out}")
+    say(f"[bold green]wrote[/] {task} at rung #{chosen.index} ({chosen.ratio:.2f}x) to {escape(str(out))}")

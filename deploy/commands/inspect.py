@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from deploy.console import console, print_document, say
 from deploy.options import AsJson, Budget, LadderFolder
@@ -75,7 +76,7 @@ def _tell(ladder: "Ladder", chosen: "RungSize | None", blocks: bool) -> None:
 
     manifest = ladder.manifest
     say(
-        f"[bold]{ladder.name}[/] (revision {manifest.revision}): {len(manifest.tasks)} tasks of one "
+        f"[bold]{escape(ladder.name)}[/] (revision {manifest.revision}): {len(manifest.tasks)} tasks of one "
         f"{manifest.base.model_type}, {len(manifest.blocks)} blocks, merged by {manifest.method.name}"
     )
     console.print(task_table(manifest))

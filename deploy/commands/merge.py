@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from deploy.console import console, print_document, say
 from deploy.options import AsJson
@@ -27,4 +28,4 @@ def merge(
         merge_experts(loaded, out, progress=progress)
     if as_json:
         print_document({"path": str(out), "tasks": list(loaded.tasks), "method": loaded.method_use.model_dump()})
-    say(f"[bold green]merged[/] {len(loaded.tasks)} experts into {out}")
+    say(f"[bold green]merged[/] {len(loaded.tasks)} experts into {escape(str(out))}")

@@ -26,4 +26,4 @@ def verify(ladder: LadderFolder, as_json: AsJson = False) -> None:
         say(f"[bold red]problem:[/] {escape(problem)}")
     if problems:
         raise typer.Exit(1)
-    say(f"[bold green]good:[/] every file of {ladder} is what it was when it was built")
+    say(f"[bold green]good:[/] every file of {escape(str(ladder))} is what it was when it was built")

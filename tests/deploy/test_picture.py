@@ -1,6 +1,7 @@
 import pytest
+from rich.console import Console
 
-from deploy.picture import spread
+from deploy.picture import spread, task_table
 from merge_builder.ladder import RungSize
 
 
@@ -17,3 +18,11 @@ def test_both_ends_and_the_chosen_one_are_always_among_at_most_nine(count):
         assert picked == sorted(picked, key=lambda rung: rung.index)
         assert {picked[0].index, picked[-1].index} == {0, count - 1}
         assert chosen is None or chosen in picked
+
+
+def test_labels_are_shown_as_they_are(ladder):
+    task = ladder.manifest.tasks[0].model_copy(update={"labels": ("[bold]", "[/INST]", "a[0]")})
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(task_table(ladder.manifest.model_copy(update={"tasks": (task,)})))
+    assert "[bold], [/INST], a[0]" in shown.get()

@@ -11,6 +11,13 @@ def test_rung_0_is_the_expert_bit_for_bit(mergeladder, ladder, recipe_file, tmp_
     assert all(exported[name].equal(tensor) for name, tensor in expert.items())
 
 
+def test_people_are_told_the_folder_as_it_is_called(mergeladder, ladder, tmp_path):
+    out = tmp_path / "mood[bold]"
+    told = mergeladder("export", ladder.root, "--task", "mood", "--rung", "1", out)
+    assert told.code == 0
+    assert str(out) in told.err
+
+
 def test_an_unknown_task_is_exit_code_2_and_the_nearest_is_named(mergeladder, ladder, tmp_path):
     failed = mergeladder("export", ladder.root, "--task", "moot", "--rung", "1", tmp_path / "out")
     assert failed.code == 2
