@@ -177,22 +177,14 @@ def _with_preprocessing(inputs: Inputs) -> tuple[ExpertInput, ...]:
 
 def _check_same_model(base: Checkpoint, expert: Checkpoint, layout: Layout) -> None:
     ours, theirs = base.config.get("model_type"), expert.config.get("model_type")
-    if theirs != ours:
+    if theirs != ours and not (layout.part and theirs in layout.model_types):
         raise InputError(
             f"{expert.path} is a {theirs!r} model, but the base is {ours!r}: an expert must be its fine-tune"
         )
     for key in layout.same:
         # A key that one config leaves out has the family's default there, which this cannot know.
-        value, theirs = _stated(base.config, key), _stated(expert.config, key)
+        value, theirs = (layout.keys(one.config).get(key, _MISSING) for one in (base, expert))
         if _MISSING not in (value, theirs) and value != theirs:
             raise InputError(
                 f"{expert.path}: {key} is {theirs!r}, but {value!r} in the base: is it a fine-tune of this base?"
             )
-
-
-def _stated(config: Mapping[str, Any], key: str) -> Any:
-    """The value of a key, which may lead into a table of the configuration: `vision_config.patch_size`."""
-    value: Any = config
-    for part in key.split("."):
-        value = value.get(part, _MISSING) if isinstance(value, Mapping) else _MISSING
-    return value

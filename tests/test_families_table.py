@@ -10,7 +10,8 @@ from .merge_builder.test_families import CASES as BUILT
 from .serving.engine.families.image_rows import ROWS as IMAGES
 from .serving.engine.families.rows import ROWS as TEXTS
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 HEADER = "| family (`model_type`) | input | merge | serve | fan-out | export |\n|---|---|---|---|---|---|\n"
 # Each of these runs over all of its cases: merge and export; serve and fan-out besides.
 SERVED = {row.config.model_type for row in (*TEXTS.values(), *IMAGES.values())}
@@ -28,6 +29,13 @@ def _table() -> str:
 def test_the_table_says_what_there_is() -> None:
     assert set(FAMILIES) <= {model_type for layout in LAYOUTS for model_type in layout.model_types}
     assert _table() in README.read_text(encoding="utf-8"), f"renew the README's table of families:\n{_table()}"
+
+
+def test_the_page_of_checkpoints_tells_the_blocks_of_every_family() -> None:
+    page = (ROOT / "docs/checkpoints.md").read_text(encoding="utf-8")
+    told = [names.split(", ") for names in re.findall(r"^\| ([\w, -]+) \| [^|]+ \|$", page, flags=re.MULTILINE)]
+    known = [model_type for layout in LAYOUTS for model_type in layout.model_types]
+    assert sorted(name for names in told for name in names if name != "---") == sorted(known)
 
 
 def test_every_cell_of_the_table_is_tested() -> None:

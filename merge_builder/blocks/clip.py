@@ -1,6 +1,7 @@
 """CLIP's vision tower: pre-norm encoder layers behind a patch projection, a class token and positions.
 
-A text tower and projections, where a checkpoint has them, are not merged.
+A text tower and projections, where a checkpoint has them, are not merged. Base and experts may be whole models or
+towers.
 """
 
 from merge_builder.blocks.layout import Layout, Rule
@@ -9,7 +10,7 @@ LAYER = r"encoder\.layers\.(\d+)\."
 BESIDES = r"(?:classifier|text_model|text_projection|visual_projection)\..+|logit_scale"
 
 CLIP = Layout(
-    model_types=("clip",),
+    model_types=("clip", "clip_vision_model"),
     prefix="vision_model.",
     rules=(
         Rule(
@@ -27,8 +28,6 @@ CLIP = Layout(
     # Old checkpoints store the positions' numbers.
     head=rf"{BESIDES}|embeddings\.position_ids",
     outside=BESIDES,
-    same=tuple(
-        f"vision_config.{key}"
-        for key in ("num_attention_heads", "hidden_act", "layer_norm_eps", "image_size", "patch_size")
-    ),
+    same=("num_attention_heads", "hidden_act", "layer_norm_eps", "image_size", "patch_size"),
+    part="vision_config",
 )

@@ -44,8 +44,9 @@ class Layout:
         rules: the blocks, in the order of the forward pass.
         head: tensors that are a task's own.
         outside: tensors that no prefix stands before.
-        same: keys of config.json that must agree: equal shapes do not make models with other values alike. A dot leads
-            into a table of the configuration.
+        same: keys of config.json that must agree: equal shapes do not make models with other values alike.
+        part: where what is merged may be a part of a larger model, or be a model alone: the table of the larger one's
+            config.json that holds the part's keys. Then base and experts may be of any of `model_types`.
         optional: tensors that are merged where the base and every expert have them, and a task's own elsewhere.
         optional_in: the architectures, as config.json names them, that have the optional tensors.
         taken_over: of a base's own head, what its fine-tunes' heads begin with: adapters need not bring it.
@@ -60,6 +61,7 @@ class Layout:
     head: str
     outside: str
     same: tuple[str, ...]
+    part: str = ""
     optional: str = ""
     optional_in: str = ""
     taken_over: str = ""
@@ -76,6 +78,11 @@ class Layout:
     def original(self, name: str, prefix: str) -> str:
         """The name that a checkpoint with `prefix` gives the canonical `name`."""
         return name if re.fullmatch(self.outside, name) else prefix + name
+
+    def keys(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Those of a config.json that describe what is merged."""
+        table = config.get(self.part)
+        return table if isinstance(table, Mapping) else config
 
     def is_head(self, name: str) -> bool:
         """Whether the canonical `name` is a task's own wherever it occurs."""

@@ -60,13 +60,6 @@ class Parts:
         return {name for tensors in self.blocks.values() for name in tensors}
 
 
-# What to do about a model_type that is near to one that is supported.
-_REMEDIES = {
-    "clip_vision_model": ": a vision tower alone has no classifier. Give the base as the CLIPModel that it is part of, "
-    "and experts as CLIPForImageClassification, both of model_type 'clip'"
-}
-
-
 def layout_of(config: Mapping[str, Any], path: object) -> Layout:
     """The layout for a config's `model_type`.
 
@@ -78,8 +71,7 @@ def layout_of(config: Mapping[str, Any], path: object) -> Layout:
         if model_type in layout.model_types:
             return layout
     known = ", ".join(sorted(name for layout in LAYOUTS for name in layout.model_types))
-    remedy = _REMEDIES.get(str(model_type), "")
-    raise InputError(f"{path}: model_type {model_type!r} is not supported yet (supported: {known}){remedy}")
+    raise InputError(f"{path}: model_type {model_type!r} is not supported yet (supported: {known})")
 
 
 def normalise(checkpoint: Checkpoint, layout: Layout) -> Checkpoint:

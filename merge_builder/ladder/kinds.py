@@ -12,7 +12,7 @@ _ARCHITECTURES: dict[str, Kind] = {
     r"\w+For(?:Sequence|Image)Classification(?:WithTeacher)?": "classification",
     r"\w+ForTokenClassification": "token_classification",
     r"\w+ForQuestionAnswering": "question_answering",
-    r"\w+Model": "embedding",
+    r"\w+Model(?:WithProjection)?": "embedding",
 }
 
 

@@ -152,7 +152,10 @@ def routes(service: Service) -> APIRouter:
 
 def _check_door(service: Service, task: str) -> None:
     if kind_of(service.check_task(task)) == "embedding":
-        raise InvalidRequest(f"task {task!r} gives embeddings: ask for them at POST /v1/embeddings", "task")
+        raise InvalidRequest(
+            f"task {task!r} gives embeddings: ask for them at POST /v1/embeddings, for images at POST /v1/predict",
+            "task",
+        )
 
 
 async def _apart(result: Result, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -93,6 +93,9 @@ CASES = {
         "CLIPForImageClassification",
         (*VIT_BLOCKS, "embeddings.norm"),
     ),
+    "clip-tower": Case(
+        transformers.CLIPVisionConfig, IMAGE, "CLIPVisionModel", "CLIPVisionModel", (*VIT_BLOCKS, "embeddings.norm")
+    ),
     "swin": Case(transformers.SwinConfig, SWIN, "SwinModel", "SwinForImageClassification", SWIN_BLOCKS),
     "bert": Case(transformers.BertConfig, TEXT, "BertForMaskedLM", "BertForSequenceClassification", BERT_BLOCKS),
     "bert-masked": Case(transformers.BertConfig, TEXT, "BertModel", "BertForMaskedLM", BERT_BLOCKS),

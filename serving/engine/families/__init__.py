@@ -25,6 +25,7 @@ FAMILIES = {
     "bert": bert.FAMILY,
     "camembert": roberta.FAMILY,
     "clip": clip.FAMILY,
+    "clip_vision_model": clip.FAMILY,
     "deberta-v2": deberta_v2.FAMILY,
     "deit": deit.FAMILY,
     "dinov2": dinov2.FAMILY,

@@ -1,8 +1,12 @@
-"""CLIP's vision tower: `CLIPForImageClassification` checkpoints (a linear classifier on the mean of patches)."""
+"""CLIP's vision tower: `CLIPForImageClassification` checkpoints (a linear classifier on the mean of patches).
+
+Towers without one answer by a vector: the class token behind a last norm, projected where there is a projection.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import CLIPVisionModel
 
@@ -16,19 +20,23 @@ from serving.engine.families.patches import (
 )
 from serving.engine.heads.head import Head
 from serving.engine.heads.images import PATCHES, linear_classifier
+from serving.engine.heads.reading import FIRST
 from serving.engine.packing import PackedImages
 from serving.engine.routed import Route, RoutedParameter
 from serving.engine.types import Image
 
 _SPECIAL = 1  # the class token
 CLASSIFIER = linear_classifier(PATCHES)
+PROJECTION = "visual_projection.weight"
 
 
 def _build(config: Any, _names: set[str], attention: str) -> nn.Module:
-    model: Any = CLIPVisionModel._from_config(config.vision_config, attn_implementation=attention)
-    model.post_layernorm = nn.Identity()  # classifiers do without it
-    built: nn.Module = model
-    return built
+    model: nn.Module = CLIPVisionModel._from_config(_tower(config), attn_implementation=attention)
+    return model
+
+
+def _tower(config: Any) -> Any:
+    return getattr(config, "vision_config", config)
 
 
 def _layers(model: Any) -> Sequence[str]:
@@ -36,7 +44,7 @@ def _layers(model: Any) -> Sequence[str]:
 
 
 def _pack(config: Any, inputs: Sequence[Image], device: str) -> PackedImages:
-    return pack_behind(_SPECIAL)(config.vision_config, inputs, device)
+    return pack_behind(_SPECIAL)(_tower(config), inputs, device)
 
 
 def _embed(model: Any, packed: PackedImages) -> Tensor:
@@ -57,8 +65,23 @@ def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
     return output
 
 
+def _pool(model: Any, rows: Tensor) -> Tensor:
+    normed: Tensor = model.post_layernorm(rows)
+    return normed
+
+
 def _head(_config: Mapping[str, Any], _names: Collection[str]) -> Head:
     return CLASSIFIER
+
+
+def _vector(_config: Mapping[str, Any], names: Collection[str]) -> Head:
+    """`image_embeds` of transformers where there is a projection, else its `pooler_output`; neither is of length 1."""
+    needs = (PROJECTION,) if PROJECTION in names else ()
+
+    def apply(tensors: Mapping[str, Tensor], features: Tensor) -> Tensor:
+        return F.linear(features, tensors[PROJECTION]) if needs else features
+
+    return Head(needs=needs, reading=FIRST, pooled=True, apply=apply)
 
 
 def _positions(_leaf: nn.Module, tensors: Mapping[str, tuple[str, str]], route: Route) -> RoutedParameter:
@@ -70,13 +93,15 @@ FAMILY = Family(
     build=_build,
     layers=_layers,
     behind=("layer_norm2", "mlp"),
+    pooler=("post_layernorm",),
     pack=_pack,
     embed=_embed,
     attend=_attend,
     finish=_finish,
+    pool=_pool,
     head=_head,
-    max_tokens=lambda config: max_tokens_behind(_SPECIAL)(config.vision_config),
-    image_tokens=lambda config, height, width: tokens_behind(_SPECIAL)(config.vision_config, height, width),
-    unread=frozenset({"post_layernorm.weight", "post_layernorm.bias"}),
+    vector_head=_vector,
+    max_tokens=lambda config: max_tokens_behind(_SPECIAL)(_tower(config)),
+    image_tokens=lambda config, height, width: tokens_behind(_SPECIAL)(_tower(config), height, width),
     twins={nn.Conv2d: patch_projection, nn.Embedding: _positions},
 )

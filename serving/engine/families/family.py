@@ -35,6 +35,7 @@ class Family:
     `pool(model, rows)` -> (1, sequences, features), through the merged part of the pooler.
     `head(config, names)`: how a classifier with this config.json, whose own tensors are `names`, answers.
     `token_head(config, names)`: the same of a task that reads every token, where that is more than one linear layer.
+    `vector_head(config, names)`: the same of an encoder without a head whose vector is another than its tokens' mean.
     `max_tokens(config)`: the most tokens of a sequence.
     `image_tokens(config, height, width)`: the tokens of an image of this size (images alone).
     `grid(config, image, layer)`: the rows and columns of patches with which an image enters the layer with that number,
@@ -62,6 +63,7 @@ class Family:
     pool: Callable[[Any, Tensor], Tensor] = _unchanged
     image_tokens: Callable[[Any, int, int], int] | None = None
     token_head: Callable[[Mapping[str, Any], Collection[str]], Head] | None = None
+    vector_head: Callable[[Mapping[str, Any], Collection[str]], Head] | None = None
     grid: Callable[[Any, Any, int], tuple[int, ...]] | None = None
     merges: Callable[[Any], Mapping[int, int]] | None = None
     unread: frozenset[str] = frozenset()

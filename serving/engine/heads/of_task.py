@@ -1,4 +1,4 @@
-"""The head of a task by its kind. Classifiers are a matter of their family; the other kinds are alike in all."""
+"""The head of a task by its kind. Classifiers are a matter of their family; the other kinds are alike in most."""
 
 from collections.abc import Mapping
 
@@ -25,6 +25,8 @@ def head_of(task: Task, family: Family) -> Head:
     match kind_of(task):
         case "classification":
             return family.head(task.config, names)
+        case "embedding" if task.embedding is None and family.vector_head is not None:
+            return family.vector_head(task.config, names)
         case "embedding":
             return _embedding(task.embedding or _BY_MEAN)
         case _ if family.token_head is not None:

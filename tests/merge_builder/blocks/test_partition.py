@@ -107,8 +107,3 @@ def test_a_tensor_that_is_there_twice_is_named(suite: Path) -> None:
     change(suite / "a", {"pooler.dense.bias": np.zeros(8, np.float32)})
     with pytest.raises(InputError, match=r"pooler.dense.bias.*twice"):
         split(suite, "a")
-
-
-def test_a_vision_tower_alone_is_refused_with_the_way_out() -> None:
-    with pytest.raises(InputError, match=r"'clip_vision_model' is not supported yet.* as the CLIPModel"):
-        layout_of({"model_type": "clip_vision_model"}, "base")

@@ -31,6 +31,24 @@ ROWS = {
     "dinov2": _row(transformers.Dinov2Config, "Dinov2", _IMAGE),
     "dinov2-swiglu": _row(transformers.Dinov2Config, "Dinov2", _IMAGE | {"use_swiglu_ffn": True}),
     "clip": _row(transformers.CLIPConfig, "CLIP", _CLIP, keywords=_ANY),
+    "clip-tower": Row(
+        transformers.CLIPVisionConfig,
+        "CLIPVisionModel",
+        "CLIPVisionModel",
+        _IMAGE,
+        sizes=_SIZES,
+        keywords=_ANY,
+        answer="pooler_output",
+    ),
+    "clip-tower-projected": Row(
+        transformers.CLIPVisionConfig,
+        "CLIPVisionModel",
+        "CLIPVisionModelWithProjection",
+        _IMAGE | {"projection_dim": 10},
+        sizes=_SIZES,
+        keywords=_ANY,
+        answer="image_embeds",
+    ),
     "beit": _row(
         transformers.BeitConfig, "Beit", _IMAGE | {"use_relative_position_bias": True, "use_mask_token": True}
     ),

@@ -15,6 +15,7 @@ class Row:
 
     `of_experts` are keys of the experts' configurations alone. `passes` counts the layers that a text goes through.
     `sizes` are (height, width) of images, where inputs are images, and `keywords` what lets a model take them all.
+    `answer` is what the experts' output calls what they answer.
     """
 
     config: Callable[..., Any]
@@ -25,6 +26,7 @@ class Row:
     passes: float = 3
     sizes: tuple[tuple[int, int], ...] = ()
     keywords: dict[str, bool] = field(default_factory=dict)
+    answer: str = "logits"
 
 
 _WIDTH = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48, "num_hidden_layers": 3}
