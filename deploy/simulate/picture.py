@@ -1,4 +1,7 @@
-"""The day as a picture: what is offered, what each policy answers in time, and how much of it is right."""
+"""The day as a picture: what is offered, what each policy answers in time, and how much of it is right.
+
+The last is of tasks whose answers are right or wrong; where there is none, as of embeddings, there is no such panel.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,13 +51,20 @@ class Panel:
 
 
 def draw(simulation: Simulation) -> str:
-    """A standalone SVG of two panels, light or dark as the reader's system is; equal simulations give equal text."""
+    """A standalone SVG of one or two panels, light or dark as the reader's system is; equal for equal simulations."""
     days = {name: outcome.day for name, outcome in simulation.outcomes.items()}
     offered = next(iter(days.values())).offered
     goodput = {name: day.goodput / 1000 for name, day in days.items()}
-    right = {name: 100 * day.right / np.maximum(offered, 1e-9) for name, day in days.items()}
+    judged = {name: day.judged for name, day in days.items() if day.judged is not None}
+    right = {name: 100 * own.scores / np.maximum(own.asked, 1e-9) for name, own in judged.items()}
     x = Axis(0, 24, LEFT, WIDTH - RIGHT)
     places = [x.at(hour) for hour in simulation.load.hours]
+    title = "answers in time, thousands a second (dashed: asked)"
+    panels = [_panel(_TOPS[0], title, places, goodput, offered / 1000)]
+    if right:
+        whole = all(day.ranked is None for day in days.values())
+        title = f"answers in time and right, % of what is asked{'' if whole else ' of tasks with right answers'}"
+        panels.append(_panel(_TOPS[1], title, places, right, None))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -63,15 +73,12 @@ def draw(simulation: Simulation) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("picture.html").render(
-        panels=[
-            _panel(_TOPS[0], "answers in time, thousands a second (dashed: asked)", places, goodput, offered / 1000),
-            _panel(_TOPS[1], "answers in time and right, % of what is asked", places, right, None),
-        ],
+        panels=panels,
         hours=[Tick(x.at(hour), f"{hour}:00") for hour in range(0, 25, 4)],
         left=LEFT,
         right=WIDTH - RIGHT,
         width=WIDTH,
-        height=_TOPS[-1] + _HEIGHT + 50,
+        height=panels[-1].bottom + 50,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a policy makes of a fleet: the nodes that serve, with their rungs, times and accuracies."""
+"""What a policy makes of a fleet: the nodes that serve, with their rungs, times and scores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.simulate.accuracy import Accuracy
 from deploy.simulate.fleet import Fleet, Kind, kinds_of
 from deploy.simulate.load import Load
 from deploy.simulate.policies import POLICIES
 from deploy.simulate.queues import Nodes
 from deploy.simulate.scale import Scale
+from deploy.simulate.scores import Scores
 from deploy.simulate.service_times import ServiceTimes
 from merge_builder.ladder import Manifest, RungSize
 
@@ -22,15 +22,15 @@ Floats = NDArray[np.float64]
 class Plan:
     """One policy. `rungs[k]` is what nodes of `kinds[k]` serve, None if they stay idle.
 
-    `seconds[k, n]` is the time of a batch of n requests there and `accuracy[k, t]` that of task t; both are zero where
-    a kind stays idle.
+    `seconds[k, n]` is the time of a batch of n requests there and `scores[k, t]` the score of task t; both are zero
+    where a kind stays idle.
     """
 
     policy: str
     kinds: Sequence[Kind]
     rungs: Sequence[RungSize | None]
     seconds: Floats
-    accuracy: Floats
+    scores: Floats
 
     def serving(self, counts: Sequence[int]) -> list[int]:
         """Of `counts` nodes of each kind, those that serve."""
@@ -49,7 +49,7 @@ class Plan:
 
 
 def plans_for(
-    manifest: Manifest, accuracy: Accuracy, fleet: Fleet, load: Load, times: ServiceTimes, scale: Scale
+    manifest: Manifest, scores: Scores, fleet: Fleet, load: Load, times: ServiceTimes, scale: Scale
 ) -> Mapping[str, Plan]:
     """A plan for each policy, by its name. Budgets are scaled down in place of the ladder's bytes up."""
     kinds = kinds_of(fleet)
@@ -59,11 +59,11 @@ def plans_for(
     for name, policy in POLICIES.items():
         rungs = [policy(manifest, int(kind.budget / scale.bytes)) for kind in kinds]
         seconds = np.zeros((len(kinds), load.batch + 1))
-        scores = np.zeros((len(kinds), len(accuracy.tasks)))
+        by_kind = np.zeros((len(kinds), len(scores.tasks)))
         for number, (kind, rung) in enumerate(zip(kinds, rungs, strict=True)):
             if rung is not None:
                 measured = times.seconds(rung.ratio, tokens)
                 seconds[number, 1:] = measured * scale.seconds / (kind.speed * reference)
-                scores[number] = accuracy.at(rung)
-        plans[name] = Plan(name, kinds, rungs, seconds, scores)
+                by_kind[number] = scores.at(rung)
+        plans[name] = Plan(name, kinds, rungs, seconds, by_kind)
     return plans

@@ -1,5 +1,6 @@
 """What a simulation says: one plain document, and two tables for a terminal."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
@@ -9,7 +10,11 @@ from merge_builder.ladder import format_bytes
 
 
 def simulation_document(simulation: Simulation) -> dict[str, Any]:
-    """The contract of `mergeladder simulate --json`: rates are a second, shares and accuracies in 0 to 1."""
+    """The contract of `mergeladder simulate --json`: rates are a second, shares and accuracies in 0 to 1.
+
+    `right`, `accuracy` and `of_experts` are of the tasks whose answers are right or wrong, None where none is;
+    `rank_correlation` and its share of the experts' are of the others, embeddings.
+    """
     load = simulation.load
     return {
         "load": load.model_dump(),
@@ -33,9 +38,11 @@ def _policy(outcome: Outcome, simulation: Simulation) -> dict[str, Any]:
         "goodput": float(day.goodput.mean()),
         "goodput_at_peak": float(day.goodput[peak]),
         "in_time": day.in_time,
-        "right": float(day.right.mean()),
-        "accuracy": _ratio(day.right.sum(), day.goodput.sum()),
-        "of_experts": _ratio(day.right.sum(), day.experts.sum()),
+        "right": None if day.judged is None else float(day.judged.scores.mean()),
+        "accuracy": None if day.judged is None else day.judged.mean,
+        "of_experts": None if day.judged is None else day.judged.of_experts,
+        "rank_correlation": None if day.ranked is None else day.ranked.mean,
+        "rank_correlation_of_experts": None if day.ranked is None else day.ranked.of_experts,
         "late": day.late,
         "expired": day.expired,
         "refused": day.refused,
@@ -55,7 +62,7 @@ def _policy(outcome: Outcome, simulation: Simulation) -> dict[str, Any]:
             "hour": load.hours.tolist(),
             "offered": day.offered.tolist(),
             "goodput": day.goodput.tolist(),
-            "right": day.right.tolist(),
+            "right": None if day.judged is None else day.judged.scores.tolist(),
         },
     }
 
@@ -81,28 +88,40 @@ def policy_table(simulation: Simulation) -> Table:
     table.add_column("of a day", no_wrap=True)
     for name in simulation.outcomes:
         table.add_column(name, justify="right")
-    rows = {
-        "GPUs that serve": [f"{outcome.serving_gpus:.0f} of {outcome.gpus:.0f}" for outcome in outcomes],
-        "capacity, requests/s": [f"{outcome.capacity(simulation.load):.0f}" for outcome in outcomes],
-        "offered, requests/s": [f"{outcome.day.offered.mean():.0f}" for outcome in outcomes],
-        "goodput, answers in time/s": [f"{outcome.day.goodput.mean():.0f}" for outcome in outcomes],
-        "  at the peak": [f"{outcome.day.goodput[outcome.day.offered.argmax()]:.0f}" for outcome in outcomes],
-        "answered in time": [f"{100 * outcome.day.in_time:.2f} %" for outcome in outcomes],
-        "right answers in time/s": [f"{outcome.day.right.mean():.0f}" for outcome in outcomes],
-        "accuracy, % of experts'": [_percent(_ratio(o.day.right.sum(), o.day.experts.sum())) for o in outcomes],
-        "mean wait in a queue": [f"{1000 * outcome.day.wait_seconds:.0f} ms" for outcome in outcomes],
-        f"GPUs for {100 * simulation.load.target:g} % in time at peak": [
-            _count(outcome.needed_gpus) for outcome in outcomes
-        ],
-        "  of these serve": [_count(outcome.needed_serving_gpus) for outcome in outcomes],
-    }
+    rows = (
+        {
+            "GPUs that serve": [f"{outcome.serving_gpus:.0f} of {outcome.gpus:.0f}" for outcome in outcomes],
+            "capacity, requests/s": [f"{outcome.capacity(simulation.load):.0f}" for outcome in outcomes],
+            "offered, requests/s": [f"{outcome.day.offered.mean():.0f}" for outcome in outcomes],
+            "goodput, answers in time/s": [f"{outcome.day.goodput.mean():.0f}" for outcome in outcomes],
+            "  at the peak": [f"{outcome.day.goodput[outcome.day.offered.argmax()]:.0f}" for outcome in outcomes],
+            "answered in time": [f"{100 * outcome.day.in_time:.2f} %" for outcome in outcomes],
+        }
+        | _score_rows(outcomes)
+        | {
+            "mean wait in a queue": [f"{1000 * outcome.day.wait_seconds:.0f} ms" for outcome in outcomes],
+            f"GPUs for {100 * simulation.load.target:g} % in time at peak": [
+                _count(outcome.needed_gpus) for outcome in outcomes
+            ],
+            "  of these serve": [_count(outcome.needed_serving_gpus) for outcome in outcomes],
+        }
+    )
     for name, cells in rows.items():
         table.add_row(name, *cells)
     return table
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return float(part / whole) if whole else None
+def _score_rows(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """What the answers are worth, by what the ladder's tasks are scored by."""
+    judged = [outcome.day.judged for outcome in outcomes if outcome.day.judged is not None]
+    ranked = [outcome.day.ranked for outcome in outcomes if outcome.day.ranked is not None]
+    rows = {}
+    if judged:
+        rows["right answers in time/s"] = [f"{answers.scores.mean():.0f}" for answers in judged]
+        rows["accuracy, % of experts'"] = [_percent(answers.of_experts) for answers in judged]
+    if ranked:
+        rows["rank correlation, % of experts'"] = [_percent(answers.of_experts) for answers in ranked]
+    return rows
 
 
 def _count(gpus: float | None) -> str:

@@ -6,13 +6,13 @@ simulation = simulate(ladder.manifest, fleet, load, times, scale, seed=0)
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.simulate.accuracy import accuracy_of
 from deploy.simulate.day import Day, simulate_day
 from deploy.simulate.fleet import Fleet
 from deploy.simulate.load import Load
 from deploy.simulate.needed import nodes_needed
 from deploy.simulate.plan import Plan, plans_for
 from deploy.simulate.scale import Scale
+from deploy.simulate.scores import scores_of
 from deploy.simulate.service_times import ServiceTimes
 from merge_builder.errors import InputError
 from merge_builder.ladder import Manifest, format_bytes
@@ -79,9 +79,9 @@ def simulate(
     Raises:
         InputError: the ladder lacks scores, or no node of the fleet holds any rung.
     """
-    accuracy = accuracy_of(manifest)
-    experts = accuracy.at(manifest.rungs[0])
-    plans = plans_for(manifest, accuracy, fleet, load, times, scale)
+    scores = scores_of(manifest)
+    experts = scores.at(manifest.rungs[0])
+    plans = plans_for(manifest, scores, fleet, load, times, scale)
     if not any(rung for plan in plans.values() for rung in plan.rungs):
         least = int(min(rung.bytes for rung in manifest.rungs) * scale.bytes)
         raise InputError(
@@ -91,6 +91,6 @@ def simulate(
     outcomes = {}
     for name, plan in plans.items():
         progress(name)
-        day = simulate_day(plan, load, experts, seed)
+        day = simulate_day(plan, load, experts, scores.shares, seed)
         outcomes[name] = Outcome(plan, day, nodes_needed(plan, load, len(experts), seed))
     return Simulation(load, scale, seed, outcomes)

@@ -1,7 +1,7 @@
 """A pico ladder with scores, a small fleet, a load, and service times of a formula."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from deploy.simulate.load import Load
 from deploy.simulate.service_times import Floats, Measured, ServiceTimes
 from merge_builder.evaluation import write_scores
 from merge_builder.evaluation.bitmap import pack
+from merge_builder.evaluation.ranks import pack_pairs
 from merge_builder.ladder import Ladder, open_ladder
 from merge_builder.ladder.additions import Score
 
@@ -30,28 +31,24 @@ TIMES = ServiceTimes(
 )
 
 
-def scored(ladder: Ladder, folder: Path) -> Ladder:
-    """A copy of `ladder` in `folder` with the scores of RIGHT at its two ends."""
+def scored(ladder: Ladder, folder: Path, embeddings: Collection[str] = ()) -> Ladder:
+    """A copy of `ladder` in `folder` with scores at its two ends: those of RIGHT, of `embeddings` rank correlations.
+
+    These are as large, up to what ten pairs can be ordered by.
+    """
     copy = open_ladder(shutil.copytree(ladder.root, folder / "ladder"))
     ends = (0, len(copy.manifest.rungs) - 1)
-    return write_scores(
-        copy,
-        [
-            Score(
-                rung=rung,
-                task=task,
-                rows=10,
-                data_sha256="0" * 64,
-                accuracy=right[end] / 10,
-                interval=(0, 1),
-                macro_f1=0,
-                macro_f1_interval=(0, 1),
-                right=pack(np.arange(10) < right[end]),
-            )
-            for task, right in RIGHT.items()
-            for end, rung in enumerate(ends)
-        ],
-    )
+    scores = []
+    for task, right in RIGHT.items():
+        for rung, count in zip(ends, right, strict=True):
+            told = {"rung": rung, "task": task, "rows": 10, "data_sha256": "0" * 64, "interval": (0, 1)}
+            if task in embeddings:
+                pairs = np.stack([np.arange(10), np.roll(np.arange(10), 10 - count)], axis=1).astype(np.float32)
+                told |= {"metric": "spearman", "accuracy": count / 10, "right": "", "pairs": pack_pairs(pairs)}
+            else:
+                told |= {"accuracy": count / 10, "right": pack(np.arange(10) < count)}
+            scores.append(Score(**told))
+    return write_scores(copy, scores)
 
 
 @pytest.fixture

@@ -7,16 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deploy.simulate.accuracy import accuracy_of
 from deploy.simulate.day import share_in_time, simulate_day
 from deploy.simulate.needed import in_proportion, nodes_needed
 from deploy.simulate.picture import draw
 from deploy.simulate.plan import plans_for
-from deploy.simulate.report import simulation_document
+from deploy.simulate.report import policy_table, simulation_document
 from deploy.simulate.scale import Scale
+from deploy.simulate.scores import scores_of
 from deploy.simulate.simulation import simulate
 from merge_builder.errors import InputError
 from merge_builder.ladder import choose
+
+from .conftest import scored
 
 OURS, SMALLEST, EXPERTS = "largest rung per node", "1x everywhere", "all experts"
 
@@ -24,7 +26,7 @@ OURS, SMALLEST, EXPERTS = "largest rung per node", "1x everywhere", "all experts
 @pytest.fixture
 def plans(scored_ladder, small_fleet, small_load, times):
     manifest = scored_ladder.manifest
-    return plans_for(manifest, accuracy_of(manifest), small_fleet(scored_ladder), small_load, times, Scale())
+    return plans_for(manifest, scores_of(manifest), small_fleet(scored_ladder), small_load, times, Scale())
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_each_policy_gives_nodes_the_rungs_that_it_says(plans, scored_ladder):
 def test_a_scale_makes_rungs_larger_and_batches_longer(scored_ladder, small_fleet, small_load, times, plans):
     manifest = scored_ladder.manifest
     twice = plans_for(
-        manifest, accuracy_of(manifest), small_fleet(scored_ladder), small_load, times, Scale(bytes=2.0, seconds=3.0)
+        manifest, scores_of(manifest), small_fleet(scored_ladder), small_load, times, Scale(bytes=2.0, seconds=3.0)
     )
     assert twice[OURS].rungs[0] == choose(manifest, manifest.rungs[0].bytes // 2)
     assert twice[EXPERTS].rungs == [None] * 3
@@ -57,17 +59,17 @@ def test_a_scale_makes_rungs_larger_and_batches_longer(scored_ladder, small_flee
 
 def test_accuracy_is_the_scores_and_straight_between_them(plans, scored_ladder, accuracies):
     experts, one = accuracies
-    assert plans[EXPERTS].accuracy[0] == pytest.approx(experts)
-    assert plans[SMALLEST].accuracy[1] == pytest.approx(one)
+    assert plans[EXPERTS].scores[0] == pytest.approx(experts)
+    assert plans[SMALLEST].scores[1] == pytest.approx(one)
     size, rungs = plans[OURS].rungs[1], scored_ladder.manifest.rungs
     share = (size.ratio - rungs[-1].ratio) / (rungs[0].ratio - rungs[-1].ratio)
     assert 0 < share < 1
-    assert plans[OURS].accuracy[1] == pytest.approx(one + share * (experts - one))
+    assert plans[OURS].scores[1] == pytest.approx(one + share * (experts - one))
 
 
 def test_a_ladder_without_scores_is_refused(ladder):
     with pytest.raises(InputError, match="mergeladder evaluate"):
-        accuracy_of(ladder.manifest)
+        scores_of(ladder.manifest)
 
 
 def test_policies_come_in_the_order_that_sense_demands(simulated):
@@ -78,7 +80,7 @@ def test_policies_come_in_the_order_that_sense_demands(simulated):
     goodput = {name: outcome.day.goodput.mean() for name, outcome in found.items()}
     assert goodput[SMALLEST] >= goodput[OURS] > 0.98 * offered.mean()
     assert goodput[EXPERTS] < 0.8 * offered.mean()
-    right = {name: outcome.day.right.mean() for name, outcome in found.items()}
+    right = {name: outcome.day.judged.scores.mean() for name, outcome in found.items()}
     assert right[OURS] > max(right[SMALLEST], right[EXPERTS])
     needed = {name: outcome.needed_gpus for name, outcome in found.items()}
     assert needed[SMALLEST] <= needed[OURS] < needed[EXPERTS]
@@ -88,8 +90,39 @@ def test_policies_come_in_the_order_that_sense_demands(simulated):
 def test_right_answers_weigh_each_task_by_its_share(simulated, accuracies):
     outcome = simulated(zipf=1.0, peak_spread_hours=0).outcomes[SMALLEST]
     share = np.array([6, 3, 2]) / 11
-    assert outcome.day.right.sum() / outcome.day.goodput.sum() == pytest.approx(share @ accuracies[1], rel=0.01)
-    assert outcome.day.experts.sum() / outcome.day.goodput.sum() == pytest.approx(share @ accuracies[0], rel=0.01)
+    judged, answered = outcome.day.judged, outcome.day.goodput.sum()
+    assert judged.scores.sum() / answered == pytest.approx(share @ accuracies[1], rel=0.01)
+    assert judged.experts.sum() / answered == pytest.approx(share @ accuracies[0], rel=0.01)
+
+
+def test_rank_correlations_are_told_apart_from_right_answers(ladder, tmp_path, small_fleet, small_load, times):
+    mixed = scored(ladder, tmp_path, embeddings=["intent"])
+    load = small_load.model_copy(update={"zipf": 1.0, "peak_spread_hours": 0})
+    found = simulate(mixed.manifest, small_fleet(mixed), load, times, Scale(), seed=0, progress=lambda _: None)
+    day = found.outcomes[SMALLEST].day
+    told = simulation_document(found)["policies"][SMALLEST]
+
+    mood, topic, intent = np.array([6, 3, 2]) / 11 * day.goodput.mean()  # answers a second
+    assert told["right"] == pytest.approx(0.6 * mood + 0.8 * topic, rel=0.04)
+    assert told["accuracy"] == pytest.approx((0.6 * mood + 0.8 * topic) / (mood + topic), rel=0.01)
+    assert told["of_experts"] == pytest.approx((0.6 * mood + 0.8 * topic) / (0.9 * mood + 0.8 * topic), rel=0.01)
+    assert (told["rank_correlation"], told["rank_correlation_of_experts"]) == pytest.approx((0.5, 0.5))
+    assert day.ranked.answered.mean() == pytest.approx(intent, rel=0.04)
+    assert "rank correlation, % of experts'" in [*policy_table(found).columns[0].cells]
+    assert "of tasks with right answers" in draw(found)
+
+
+def test_where_no_answer_is_right_or_wrong_none_is_counted(ladder, tmp_path, small_fleet, small_load, times):
+    embeddings = scored(ladder, tmp_path, embeddings=["mood", "topic", "intent"])
+    found = simulate(
+        embeddings.manifest, small_fleet(embeddings), small_load, times, Scale(), seed=0, progress=lambda _: None
+    )
+    told = simulation_document(found)["policies"][OURS]
+
+    assert (told["right"], told["accuracy"], told["of_experts"], told["hours"]["right"]) == (None,) * 4
+    assert 0.5 < told["rank_correlation_of_experts"] < 1
+    assert not any("right" in cell or "accuracy" in cell for cell in policy_table(found).columns[0].cells)
+    assert draw(found).count(f">{OURS}</text>") == 1
 
 
 def test_equal_arguments_give_equal_bits(simulated):
@@ -119,8 +152,8 @@ def test_a_fleet_that_holds_no_rung_is_refused(scored_ladder, small_fleet, small
 
 def test_where_no_node_serves_everything_is_refused(plans, small_load, accuracies):
     idle = replace(plans[EXPERTS], rungs=[None] * 3)
-    day = simulate_day(idle, small_load, accuracies[0], seed=0)
-    assert (day.goodput.sum(), day.right.sum(), day.in_time) == (0, 0, 0)
+    day = simulate_day(idle, small_load, accuracies[0], np.array([True] * 3), seed=0)
+    assert (day.goodput.sum(), day.judged.scores.sum(), day.judged.of_experts, day.in_time) == (0, 0, None, 0)
     assert day.refused == pytest.approx(day.offered.sum() * small_load.window_seconds)
     assert nodes_needed(idle, small_load, 3, seed=0) is None
 

@@ -1,4 +1,4 @@
-"""The accuracy of every task at any rung, from the scores that `mergeladder evaluate` left in the ladder."""
+"""The score of every task at any rung, from what `mergeladder evaluate` left in the ladder."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,26 @@ from merge_builder.ladder import Manifest, RungSize
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class Scores:
     """`tasks` in the ladder's order; `rungs` are the evaluated ones, from the smallest."""
 
     tasks: tuple[str, ...]
     rungs: tuple[RungSummary, ...]
 
+    @property
+    def shares(self) -> NDArray[np.bool_]:
+        """Of each task whether its score is the share of answers that are right: a rank correlation is not."""
+        measured = [self.rungs[0].tasks[task].score.metric for task in self.tasks]
+        return np.array([metric != "spearman" for metric in measured])
+
     def at(self, size: RungSize) -> NDArray[np.float64]:
-        """Accuracy of each task at `size`, in 0 to 1: straight between the evaluated rungs on either side of it."""
+        """The score of each task at `size`: straight between the evaluated rungs on either side of it."""
         ratios = [rung.size.ratio for rung in self.rungs]
         scores = [[rung.tasks[task].score.accuracy for rung in self.rungs] for task in self.tasks]
         return np.array([np.interp(size.ratio, ratios, own) for own in scores])
 
 
-def accuracy_of(manifest: Manifest) -> Accuracy:
+def scores_of(manifest: Manifest) -> Scores:
     """The scores of `manifest`.
 
     Raises:
@@ -40,4 +46,4 @@ def accuracy_of(manifest: Manifest) -> Accuracy:
             f"{what} of this ladder has no scores, and answers are weighed by them: run "
             "mergeladder evaluate LADDER --data DATA.yaml --rungs 1,2,4 with rows for every task first"
         )
-    return Accuracy(tasks, rungs)
+    return Scores(tasks, rungs)
