@@ -10,6 +10,7 @@ import pytest
 import torch
 import transformers
 from PIL import Image as Pillow
+from safetensors.numpy import load_file, save_file
 
 from merge_builder.build import build
 from merge_builder.errors import InputError
@@ -95,6 +96,31 @@ def test_towers_and_whole_models_are_one_family(base: str, tmp_path: Path) -> No
 
     assert (found[0][0], found[-1][0]) == (3, 1)  # passes of three layers: an expert each, then one for all
     assert np.abs(found[0][1]["vector"] - found[-1][1]["vector"]).max() > 1e-2
+
+
+@pytest.mark.parametrize("prefix", ["", "vision_model."])
+def test_towers_may_be_named_as_older_releases_did(prefix: str, tmp_path: Path) -> None:
+    """With a prefix or without, and with the numbers of their positions beside their weights."""
+    recipe = save(tmp_path, "CLIPVisionModel")
+    weights = {
+        prefix + name.removeprefix("vision_model."): tensor
+        for name, tensor in load_file(tmp_path / "vector/model.safetensors").items()
+    }
+    weights[f"{prefix}embeddings.position_ids"] = np.arange(26, dtype=np.int64)[None]
+    save_file(weights, tmp_path / "vector/model.safetensors", {"format": "pt"})
+    ladder = build(load_recipe(recipe), tmp_path / "ladder", threads=1)
+    export(ladder, "vector", ladder.manifest.rungs[0], tmp_path / "out")
+    exported = load_file(tmp_path / "out/model.safetensors")
+    assert exported.keys() == weights.keys()
+    assert all(exported[name].tobytes() == weights[name].tobytes() for name in weights)
+
+    engine = load_engine(ladder, rung_at(ladder.manifest, 0))
+    pixels = np.random.default_rng(0).standard_normal((3, 20, 20), np.float32)
+    got = engine.run([Image(pixels, ("vector",), engine.image_tokens(20, 20))]).logits[0]["vector"]
+    model = transformers.CLIPVisionModel.from_pretrained(tmp_path / "vector").eval()
+    with torch.inference_mode():
+        right = model(pixel_values=torch.from_numpy(pixels)[None]).pooler_output[0].numpy()
+    np.testing.assert_allclose(got, right, atol=1e-5, rtol=1e-5)
 
 
 def test_vectors_of_images_are_told_beside_labels(tmp_path: Path, serve: Callable[..., str]) -> None:
