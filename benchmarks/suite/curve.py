@@ -4,8 +4,8 @@
 
 `configs.yaml` maps a name to the recipe's keys: `iso-ward: {method: {name: iso, scale: 1.5}, linkage: ward}`.
 A line of the output is one recipe: for each size the mean over the tasks, and the worst, of accuracy relative to the
-experts; and `passes`, the work of one text that is asked for every task, in forward passes of one model. With `--side`,
-DATA holds `<task>.npz` of images (see vision_experts.py), which transformers' own forward answers, without `passes`.
+experts; and `passes`, the work of one text or image that is asked for every task, in forward passes of one model. With
+`--side`, DATA holds `<task>.npz` of images (see vision_experts.py), which transformers' own forward answers.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import yaml
+from passes import passes_of
 from vision_runner import image_data, image_runner
 
 from deploy.demo.base import base_model
@@ -25,11 +26,9 @@ from deploy.runner import engine_runner
 from merge_builder.build import build
 from merge_builder.evaluation import Runner, TaskData, evaluate, load_data
 from merge_builder.evaluation.summary import summarise
-from merge_builder.ladder import Ladder, RungSize, rung_at, select
+from merge_builder.ladder import Ladder, select
 from merge_builder.progress import silent
 from merge_builder.recipe import load_recipe
-from serving.engine.engine import load_engine
-from serving.engine.types import Encoded
 
 
 def main() -> None:
@@ -94,12 +93,12 @@ def _measure(args: argparse.Namespace, folder: Path, config: dict[str, Any]) -> 
     sizes = [size for size in args.sizes if float(size) >= smallest] + [str(smallest)]
     rungs = [ladder.manifest.rungs[0], *(select(ladder.manifest, size) for size in sizes)]
     scores = evaluate(ladder, rungs, *_data_and_runner(args, folder, ladder))
-    passes = _passes(ladder, rungs) if args.side is None else {}
+    passes = passes_of(ladder, rungs)
     shutil.rmtree(out)
     rows = [
         {
             "ratio": summary.size.ratio,
-            "passes": passes.get(summary.size.index),
+            "passes": passes[summary.size.index],
             "mean": summary.mean,
             "interval": summary.mean_interval,
             "worst": summary.worst.normalised,
@@ -109,20 +108,6 @@ def _measure(args: argparse.Namespace, folder: Path, config: dict[str, Any]) -> 
         for summary in summarise(ladder.manifest, scores)
     ]
     return {"rungs": rows, "seconds": time.monotonic() - start}
-
-
-def _passes(ladder: Ladder, rungs: list[RungSize]) -> dict[int, float]:
-    """By rung: tokens that passed through a layer, over those of one pass, when one text is asked for every task."""
-    engine = load_engine(ladder, rung_at(ladder.manifest, rungs[0].index))
-    layers = json.loads((ladder.base_dir / "config.json").read_text())["num_hidden_layers"]
-    ids = engine.tokenizer.encode(["how many passes does this take?"], None, max_length=32, truncate=True)[0]
-    asked = Encoded(ids.input_ids, ids.token_type_ids, tuple(task.name for task in ladder.manifest.tasks))
-    passes = {}
-    for rung in rungs:
-        engine.swap(rung_at(ladder.manifest, rung.index))
-        output = engine.run([asked])
-        passes[rung.index] = output.layer_tokens / output.tokens / layers
-    return passes
 
 
 if __name__ == "__main__":
