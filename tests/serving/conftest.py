@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -88,6 +89,8 @@ def running(app: ASGIApp, port: int) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", port)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
+        while thread.is_alive() and not server.started:  # until its application's start is over
+            time.sleep(0.005)
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
