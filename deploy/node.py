@@ -6,11 +6,8 @@ It knows no Ray: `deploy.replica` gives it its names, `deploy.fleet` reaches it 
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from deploy.attempt import Attempt
-from deploy.memory import Memory
 from deploy.sizer import Sizer
 from deploy.sizing import Decision, Sizing, needs_memory
 from deploy.watch import Steady
@@ -42,23 +39,10 @@ class Place:
 
 
 class Node:
-    """A replica's service and its rung. Where none fits the service is `out`, at the smallest rung to need little.
+    """A replica's service and its rung. Where none fits the service is `out`, at the smallest rung to need little."""
 
-    `attempt` keeps what a replica before this one died of; the rest is as in `Sizer`.
-    """
-
-    def __init__(
-        self,
-        service: Service,
-        place: Place,
-        attempt: Attempt,
-        *,
-        memory: Callable[[], Memory],
-        workspace: Callable[[], int],
-        expansion: float = 1.0,
-    ) -> None:
-        self.service, self.place, self.attempt = service, place, attempt
-        self.sizer = Sizer(service.manifest, attempt, memory=memory, workspace=workspace, expansion=expansion)
+    def __init__(self, service: Service, place: Place, sizer: Sizer) -> None:
+        self.service, self.place, self.sizer = service, place, sizer
         self._changer = RungChanger(service)
         self._sizing = Sizing()
         self._source: BudgetSource = "config"
@@ -179,13 +163,13 @@ class Node:
     def _begin(self, decision: Decision, *, into_service: bool = True) -> Change:
         choice = Choice(decision.budget, decision.reason)
         change = self._changer.begin(decision.rung, choice, limit=decision.budget)
-        self.attempt.begin(decision.rung)
+        self.sizer.attempt.begin(decision.rung)
         self._noting = asyncio.create_task(self._end(into_service))
         return change
 
     async def _end(self, into_service: bool) -> None:
         await self._changer.finished()
-        self.attempt.end()
+        self.sizer.attempt.end()
         if into_service and self.out is not None:
             self.service.out = None
             await self.service.start()

@@ -19,6 +19,7 @@ from deploy.autoscale import LOAD, load_of
 from deploy.fleet import RayFleet
 from deploy.http_server import Address, HttpServer, start_server
 from deploy.memory import free_for_weights
+from deploy.sizer import Sizer
 from deploy.sizing import Sizing
 from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
@@ -177,10 +178,13 @@ def _node(args: AppArgs, opened: Ladder, name: str, folder: Path) -> "Node":
             device=device,
             address="",  # known once it listens
         ),
-        Attempt(folder, gpus or "cpu"),
-        memory=lambda: free_for_weights(device, engine.bytes_private),
-        workspace=lambda: measure_workspace(engine, MAX_BATCH_TOKENS),
-        expansion=sum(engine.bytes_loaded.values()) / smallest.bytes,
+        Sizer(
+            opened.manifest,
+            Attempt(folder, gpus or "cpu"),
+            memory=lambda: free_for_weights(device, engine.bytes_private),
+            workspace=lambda: measure_workspace(engine, MAX_BATCH_TOKENS),
+            expansion=sum(engine.bytes_loaded.values()) / smallest.bytes,
+        ),
     )
 
 

@@ -26,7 +26,7 @@ class Sizer:
         workspace: Callable[[], int],
         expansion: float = 1.0,
     ) -> None:
-        self._manifest, self._attempt = manifest, attempt
+        self._manifest, self.attempt = manifest, attempt
         self._memory, self._measure, self._expansion = memory, workspace, expansion
         self._workspace: int | None = None
 
@@ -42,7 +42,7 @@ class Sizer:
             InputError: as `deploy.sizing.decide`.
         """
         decision = decide(self._manifest, sizing, self._memory(), self._workspace or 0, self._expansion)
-        largest = self._attempt.largest_now(self._manifest)
+        largest = self.attempt.largest_now(self._manifest)
         if largest is None or largest.bytes >= decision.rung.bytes:
             return decision
         reason = f"rung #{largest.index} ({largest.ratio:.2f}x): the last replica died on its way to a larger one"

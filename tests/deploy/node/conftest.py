@@ -9,6 +9,7 @@ import pytest
 from deploy.attempt import Attempt
 from deploy.memory import Memory
 from deploy.node import Node, Place
+from deploy.sizer import Sizer
 from merge_builder.ladder import rung_at
 from serving.api.app import create_app
 from serving.engine.engine import load_engine
@@ -68,7 +69,9 @@ async def make(ladder, memory, tmp_path) -> AsyncIterator[Callable[..., Node]]:
         last = len(ladder.manifest.rungs) - 1
         service = Service(load_engine(ladder, rung_at(ladder.manifest, last)), Choice(None, "starting"))
         place = Place(name, f"node-{name}", group, "cpu", f"http://{name}")
-        made.append(Node(service, place, Attempt(tmp_path, name), memory=memory.look, workspace=memory.workspace))
+        attempt = Attempt(tmp_path, name)
+        sizer = Sizer(ladder.manifest, attempt, memory=memory.look, workspace=memory.workspace)
+        made.append(Node(service, place, sizer))
         return made[-1]
 
     yield make
