@@ -20,7 +20,8 @@ _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 def identified(app: ASGIApp) -> ASGIApp:
     """Give the request an id, the client's own `X-Request-Id` if it is usable, and answer what nobody else caught.
 
-    The id is sent back, and so is a `traceparent`, which is taken up.
+    The id is sent back, and so is a `traceparent`, which is taken up. `state.status` is that of the response; a stream
+    says by it how it ended.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +40,7 @@ def identified(app: ASGIApp) -> ASGIApp:
         async def send_with_id(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
+                begun, request.state.status = True, message["status"]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
@@ -59,29 +60,22 @@ def measured(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             return await app(scope, receive, send)
-        started, status = time.perf_counter(), CLIENT_CLOSED
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started = time.perf_counter()
         try:
             with metrics.inflight.track_inprogress():
-                await app(scope, receive, send_and_look)
+                await app(scope, receive, send)
         except Exception:
-            status = 500
+            scope["state"]["status"] = 500
             raise
         finally:
-            status = scope["state"].get("status", status)  # how a stream ended, whose response began with 200
-            _count(metrics, scope, status, time.perf_counter() - started)
+            _count(metrics, scope, time.perf_counter() - started)
 
     return middleware
 
 
-def _count(metrics: Metrics, scope: Scope, status: int, seconds: float) -> None:
+def _count(metrics: Metrics, scope: Scope, seconds: float) -> None:
     state: dict[str, Any] = scope["state"]
+    status = state.get("status", CLIENT_CLOSED)
     asked = state.get("tasks") or (scope.get("path_params", {}).get("task", OTHER),)
     for task in {metrics.task(name) for name in asked}:
         metrics.requests.labels(task, str(status)).inc()

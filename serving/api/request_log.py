@@ -4,7 +4,7 @@ import logging
 import time
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.api.authorisation import is_open
 
@@ -22,17 +22,11 @@ def logged(app: ASGIApp) -> ASGIApp:
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
             return await app(scope, receive, send)
-        started, status = time.perf_counter(), CLIENT_CLOSED
-
-        async def send_and_look(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
+        started = time.perf_counter()
         try:
-            await app(scope, receive, send_and_look)
+            await app(scope, receive, send)
         finally:
+            status = scope["state"].get("status", CLIENT_CLOSED)
             if status >= 400 or not is_open(scope["path"]):
                 log.info("request", extra={"fields": _fields(scope, status, time.perf_counter() - started)})
 
@@ -45,7 +39,7 @@ def _fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     fields = {
         "method": scope["method"],
         "route": getattr(scope.get("route"), "path", None),
-        "status": state.get("status", status),
+        "status": status,
         "ms": round(seconds * 1000, 3),
         "request_id": state["request_id"],
         "tasks": tasks,
