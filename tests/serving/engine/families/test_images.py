@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import transformers
 from safetensors.numpy import load_file
 from transformers.models.swin.modeling_swin import SwinStage
 
@@ -20,6 +19,7 @@ from serving.engine.types import BatchOutput, Encoded, Image
 
 from .conftest import Build
 from .image_rows import ROWS
+from .oracle import exported_model
 from .rows import TASKS, Row
 
 
@@ -39,9 +39,7 @@ def _batch(engine: Engine, row: Row, seed: int) -> list[Image]:
 
 def _assert_right(row: Row, ladder: Ladder, batch: list[Image], output: BatchOutput, out: Path) -> None:
     for task in TASKS:
-        folder = out / f"{ladder.root.name}-{output.rung.size.index}-{task}"
-        export(ladder, task, output.rung.size, folder)
-        model = getattr(transformers, row.expert).from_pretrained(folder).eval()
+        model = exported_model(row, ladder, output.rung.size, task, out)
         answers = []
         for item in batch:
             pixels = torch.from_numpy(item.pixels)[None]
@@ -70,8 +68,10 @@ def _rungs(ladder: Ladder) -> tuple[int, int, int]:
     return 0, last // 2, last
 
 
-@pytest.mark.parametrize("blocks", ["layer", "sublayer", "tensor"])
-@pytest.mark.parametrize("name", ROWS)
+CUTS = [(name, blocks) for name in ROWS for blocks in ("sublayer", "tensor")] + [("vit", "layer"), ("swin", "layer")]
+
+
+@pytest.mark.parametrize(("name", "blocks"), CUTS)
 def test_logits_are_those_of_transformers(make_ladder: Build, name: str, blocks: str, tmp_path: Path) -> None:
     row = ROWS[name]
     ladder = make_ladder(name, row, blocks)
