@@ -8,8 +8,10 @@ import fcntl
 import os
 import tempfile
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TextIO
 
+from merge_builder.errors import MergeLadderError
 from merge_builder.ladder import Manifest, RungSize
 
 # What is tried after a death: rungs of at most this share of the bytes that were too many.
@@ -68,5 +70,17 @@ def _lock(note: TextIO) -> bool:
 
 
 def node_folder(revision: str, port: int) -> Path:
-    """The folder that the replicas of a ladder share on this node, where they all listen on `port`."""
-    return Path(tempfile.gettempdir()) / f"mergeladder-{os.getuid()}" / f"{revision[:12]}-{port}"
+    """The folder that the replicas of a ladder share on this node, where they all listen on `port`.
+
+    It is in a folder of this user's that nobody else may look into, which is made.
+
+    Raises:
+        MergeLadderError: somebody else has made that: what is in it could be links to other files.
+    """
+    own = Path(tempfile.gettempdir()) / f"mergeladder-{os.getuid()}"
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = own.lstat()
+    if not S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise MergeLadderError(f"{own} is not a folder of this user's own: remove it, or set TMPDIR to another place")
+    own.chmod(0o700)
+    return own / f"{revision[:12]}-{port}"

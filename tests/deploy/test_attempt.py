@@ -1,4 +1,10 @@
-from deploy.attempt import SMALLER, Attempt
+import os
+import tempfile
+
+import pytest
+
+from deploy.attempt import SMALLER, Attempt, node_folder
+from merge_builder.errors import MergeLadderError
 from merge_builder.ladder import RungSize
 
 
@@ -50,3 +56,19 @@ def test_a_note_that_makes_no_sense_is_none(ladder, tmp_path):
     attempt = Attempt(tmp_path, "cpu")
     attempt.path.write_text("many")
     assert attempt.largest_now(ladder.manifest) is None
+
+
+def test_the_folder_of_a_node_is_in_one_of_this_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = tmp_path / f"mergeladder-{os.getuid()}"
+    own.mkdir(mode=0o755)
+    assert node_folder("0123456789abcdef", 8000) == own / "0123456789ab-8000"
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_somebody_else_could_have_made_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f"mergeladder-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MergeLadderError, match="TMPDIR"):
+        node_folder("0123456789abcdef", 8000)
