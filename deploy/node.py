@@ -71,6 +71,13 @@ class Node:
             self._sizing, self._source, self._refused = sizing, "config", None
             await self.changed()
 
+    async def follow_config(self, sizing: Sizing) -> None:
+        """As `settle`, of a replica that answers already: where it fails, stay and tell why."""
+        try:
+            await self.settle(sizing)
+        except Exception as error:
+            self.refuse_config(str(error))
+
     def refuse_config(self, problem: str) -> None:
         """Stay as it is: the configuration that was deployed last cannot be followed."""
         self._refused = f"the configuration that was deployed last is not followed: {problem}"

@@ -75,10 +75,10 @@ class LadderServer:
             self.node.refuse_config(str(error))
             return
         if self.server is None:
-            await self._settle(sizing)
+            await self._begin(sizing)
             self._keep(self.node.follow_memory(Steady()))
         else:
-            self._keep(self._settle(sizing))
+            self._keep(self.node.follow_config(sizing))
 
     def _read(self, document: Mapping[str, Any]) -> Sizing:
         config = read_user_config(dict(document))
@@ -89,14 +89,13 @@ class LadderServer:
         self.node.service.floors = floors
         return sizing
 
-    async def _settle(self, sizing: Sizing) -> None:
+    async def _begin(self, sizing: Sizing) -> None:
         """Be at the rung and listen; where none fits, listen too: to say so, and to be told another budget."""
         await self.node.settle(sizing)
-        if self.server is None:
-            address, drain = Address(self.args.host, self.args.port), DRAIN_SECONDS - 1 - self.args.notice_seconds
-            self.server = await start_server(self._app(), address, drain_seconds=drain)
-            host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
-            self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
+        address, drain = Address(self.args.host, self.args.port), DRAIN_SECONDS - 1 - self.args.notice_seconds
+        self.server = await start_server(self._app(), address, drain_seconds=drain)
+        host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
+        self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -42,10 +42,9 @@ async def telling(replica: Replica, exposition: Callable[[], bytes]) -> AsyncIte
     """Answer with `exposition()` whoever connects to the replica's socket, for the length of a block."""
 
     async def tell(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        with suppress(ConnectionError), closing(writer):
             writer.write(await asyncio.to_thread(exposition))
             await writer.drain()
-            writer.close()
 
     replica.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     replica.socket.unlink(missing_ok=True)

@@ -38,6 +38,18 @@ async def ask(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/v1/tasks/mood/predict", json={"inputs": ["w1 w2"]})
 
 
+async def test_a_configuration_that_cannot_be_followed_is_told(make, memory):
+    node = make()
+    await node.settle(Sizing(rung="#3"))
+    memory.free = None  # which nothing can be reckoned with
+    await node.follow_config(Sizing(budget="0.5"))
+    assert node.status().rung == "#3"
+    assert "not followed" in node.status().reason
+    await node.follow_config(Sizing(rung="#4"))
+    assert node.status().rung == "#4"
+    assert "not followed" not in node.status().reason
+
+
 async def test_without_a_rung_that_fits_it_is_out_until_one_does(fleet, ladder):
     client, together = fleet
     for node in together.members:
