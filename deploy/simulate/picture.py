@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from deploy.simulate.simulation import Simulation
 from merge_builder.report.axis import Axis, round_ticks, spaced
+from merge_builder.report.templates import templates_in
 
 Floats = NDArray[np.float64]
 
@@ -65,13 +65,7 @@ def draw(simulation: Simulation) -> str:
         whole = all(day.ranked is None for day in days.values())
         title = f"answers in time and right, % of what is asked{'' if whole else ' of tasks with right answers'}"
         panels.append(_panel(_TOPS[1], title, places, right, None))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(Path(__file__).parent)
     return environment.get_template("picture.html").render(
         panels=panels,
         hours=[Tick(x.at(hour), f"{hour}:00") for hour in range(0, 25, 4)],

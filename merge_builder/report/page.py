@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from merge_builder.checkpoints.files import write_atomic
 from merge_builder.ladder import format_bytes
@@ -17,6 +16,7 @@ from merge_builder.report.curve import draw_curve
 from merge_builder.report.heat_map import draw_heat_map
 from merge_builder.report.sizes import GOALS, goals, size_rows
 from merge_builder.report.subject import comparable, subjects_of
+from merge_builder.report.templates import templates_in
 
 
 def write_report(ladders: Sequence[Ladder], out: Path) -> None:
@@ -30,13 +30,7 @@ def write_report(ladders: Sequence[Ladder], out: Path) -> None:
 
 def render(ladders: Sequence[Ladder]) -> str:
     """The report as HTML. Every name is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates_in(Path(__file__).parent)
     environment.filters |= {"percent": _percent, "bytes": format_bytes, "yaml": _yaml}
     environment.globals |= {
         "draw_block_map": draw_block_map,
