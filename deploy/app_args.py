@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from merge_builder.closed import Closed
 from serving.engine.types import Dtype
 
 
-class AppArgs(BaseModel):
+class AppArgs(Closed):
     """What a deployment is made for; a change of it starts the replicas anew.
 
     `keys` and `admin_keys` are files of bearer keys; without `keys` other machines may ask only where it is `insecure`.
@@ -17,7 +18,6 @@ class AppArgs(BaseModel):
     says so at `/-/healthz` and `/v2/health/ready` and goes on as before, so that a load balancer has left it by then.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     ladder: Path
     host: str = "127.0.0.1"
     port: int = 8000

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from merge_builder.blocks import Granularity
+from merge_builder.closed import Closed
 from merge_builder.errors import InputError
 from merge_builder.ladder.fields import TaskName
 from merge_builder.ladder.manifest import MethodUse
@@ -26,21 +27,20 @@ from merge_builder.methods.dare import Dare
 from merge_builder.names import nearest
 
 
-class Expert(BaseModel):
+class Expert(Closed):
     """One task: its fine-tuned model (a folder, relative to the recipe, or a hub id) and how far it is to be spared.
 
     A `weight` above 1 makes its merges come later; `pin` makes them come last of all. `fisher` is a file of Fisher
     values, for the method of that name.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     model: str = Field(min_length=1)
     weight: float = Field(default=1.0, gt=0, le=1000, allow_inf_nan=False)
     pin: bool = False
     fisher: str | None = None
 
 
-class Recipe(BaseModel):
+class Recipe(Closed):
     """A checked recipe. `method` holds its name and its parameters side by side, as in the YAML.
 
     A recipe that names no method gets the product's own, `blend` along `sum`, the best without data (see
@@ -55,7 +55,6 @@ class Recipe(BaseModel):
     expert's own weights bit for bit, in the expert's dtype.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     base: str = Field(min_length=1)
     tasks: dict[TaskName, Expert] = Field(min_length=1)
     method: dict[str, Any] = Field(default_factory=lambda: {"name": "blend"})

@@ -5,17 +5,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
+from merge_builder.closed import Closed
 from merge_builder.errors import InputError
 from merge_builder.names import nearest
-
-
-class Closed(BaseModel):
-    """A document that takes the keys it knows and no others."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
 
 Document = TypeVar("Document", bound=Closed)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from pydantic import Field, model_validator
 
-from deploy.simulate.documents import Closed
 from deploy.simulate.gpus import REFERENCE, Gpu, Size, find_gpu, mig_slice, part_of
+from merge_builder.closed import Closed
 from merge_builder.errors import InputError
 from merge_builder.ladder import parse_bytes
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, Field
 
-from deploy.simulate.documents import Closed
+from merge_builder.closed import Closed
 from merge_builder.errors import InputError
 from merge_builder.ladder import parse_bytes
 from merge_builder.names import nearest

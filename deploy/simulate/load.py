@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from deploy.simulate.documents import Closed
+from merge_builder.closed import Closed
 
 Routing = Literal["random", "two_choices", "weighted"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from deploy.simulate.documents import Closed
+from merge_builder.closed import Closed
 
 Floats = NDArray[np.float64]
 

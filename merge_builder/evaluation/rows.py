@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from merge_builder.closed import Closed
 from merge_builder.errors import InputError
 from merge_builder.kind import Kind
 
@@ -37,11 +38,7 @@ class Row:
     score: float | None = None
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Text(_Closed):
+class _Text(Closed):
     text: str
     text_pair: str | None = None
     label: str
@@ -51,7 +48,7 @@ class _Text(_Closed):
         return Row(text=self.text, text_pair=self.text_pair, label=self.label)
 
 
-class _Image(_Closed):
+class _Image(Closed):
     image: Path
     label: str
 
@@ -59,7 +56,7 @@ class _Image(_Closed):
         return Row(image=self.image, label=self.label)
 
 
-class _Words(_Closed):
+class _Words(Closed):
     words: Annotated[tuple[str, ...], Field(min_length=1)]
     labels: tuple[str, ...]
 
@@ -69,7 +66,7 @@ class _Words(_Closed):
         return Row(words=self.words, labels=self.labels)
 
 
-class _Question(_Closed):
+class _Question(Closed):
     question: str
     context: str
     answers: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -80,7 +77,7 @@ class _Question(_Closed):
         return Row(text=self.question, text_pair=self.context, answers=self.answers)
 
 
-class _Pair(_Closed):
+class _Pair(Closed):
     text: str
     text_pair: str
     score: Annotated[float, Field(allow_inf_nan=False)]

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from merge_builder.ladder.fields import Closed, Sha256, TaskName, TensorSpec, missing
+from merge_builder.closed import Closed
+from merge_builder.ladder.fields import Sha256, TaskName, TensorSpec, missing
 
 
 def _plain(metric: object) -> bool:

@@ -4,8 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from merge_builder.closed import Closed
 from merge_builder.ladder.additions import Router, Score, Tuned
-from merge_builder.ladder.fields import Closed, SafeName, Sha256, TaskName, TensorSpec, missing
+from merge_builder.ladder.fields import SafeName, Sha256, TaskName, TensorSpec, missing
 
 # What a stored version of a block is.
 Kind = Literal["expert", "merged", "base", "masked"]

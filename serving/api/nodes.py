@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from merge_builder.closed import Closed
 from serving.api.bodies import body_of, read_body
-from serving.api.schemas.closed import Closed
 from serving.api.schemas.errors import ErrorBody
 from serving.fleet import Asked, BudgetSource, Fleet
 

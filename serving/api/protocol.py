@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt
 
-from serving.api.schemas.closed import Closed
+from merge_builder.closed import Closed
 
 Output = Literal["logits", "probabilities", "label", "offsets", "answer", "score", "start", "end", "embedding"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from serving.api.schemas.closed import Closed
+from merge_builder.closed import Closed
 
 
 class Model(Closed):

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from serving.api.schemas.closed import Closed
+from merge_builder.closed import Closed
 from serving.api.schemas.requests import MOST_INPUTS
 
 

@@ -1,6 +1,6 @@
 """The JSON of every error outside `/v2`."""
 
-from serving.api.schemas.closed import Closed
+from merge_builder.closed import Closed
 
 
 class ErrorDetail(Closed):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
-from serving.api.schemas.closed import Closed
+from merge_builder.closed import Closed
 
 
 class TextInput(Closed):

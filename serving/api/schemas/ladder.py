@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import Field
 
+from merge_builder.closed import Closed
 from merge_builder.kind import Kind
-from serving.api.schemas.closed import Closed
 
 
 class TaskInfo(Closed):

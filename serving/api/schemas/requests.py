@@ -2,7 +2,7 @@
 
 from pydantic import ConfigDict, Field
 
-from serving.api.schemas.closed import Closed
+from merge_builder.closed import Closed
 from serving.api.schemas.inputs import Input, MixedInput, Tasks
 from serving.strategy import Strategy
 

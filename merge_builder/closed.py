@@ -1,4 +1,4 @@
-"""What every model of a body is: an unknown key is an error that names it."""
+"""What every model of a document is: an unknown key is an error that names it."""
 
 from pydantic import BaseModel, ConfigDict
 
