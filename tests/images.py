@@ -4,7 +4,7 @@ The oracle is transformers' own model and own image processor, over what `merge_
 """
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,6 +24,8 @@ from merge_builder.build import build
 from merge_builder.export import export
 from merge_builder.ladder import Ladder
 from merge_builder.recipe import load_recipe
+
+from .checkpoints import near, seeded, write_suite
 
 LABELS = {"hue": ("red", "green", "blue"), "shape": ("round", "square"), "size": ("s", "m", "l", "xl")}
 SIDE, TOKENS = 20, 1 + 5 * 5  # of an image as the model sees it: pixels; the class token and patches of 4 x 4
@@ -45,23 +47,19 @@ def build_ladder(root: Path, own: Mapping[str, BitImageProcessorPil] = MappingPr
 
 def write_checkpoints(root: Path) -> None:
     """What `build_ladder` builds from: `recipe.yaml`, `base/`, and a folder a task."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    config = Dinov2Config(
-        hidden_size=24, num_attention_heads=3, mlp_ratio=2, num_hidden_layers=2, image_size=SIDE, patch_size=4
-    )
-    base = Dinov2Model(config)
-    base.save_pretrained(root / "base")
-    processor().save_pretrained(root / "base")
-    for task, labels in LABELS.items():
-        expert = Dinov2ForImageClassification(
-            Dinov2Config(**config.to_dict() | {"id2label": dict(enumerate(labels))}, num_labels=len(labels))
-        )
-        expert.dinov2.load_state_dict({n: t + 0.2 * torch.randn(t.shape) for n, t in base.state_dict().items()})
-        torch.nn.init.normal_(expert.classifier.weight)
-        expert.save_pretrained(root / task)
-    tasks = "".join(f"\n  {task}: {{model: {task}}}" for task in LABELS)
-    (root / "recipe.yaml").write_text(f"base: base\ntasks:{tasks}\nmethod: {{name: average}}\n")
+    keys = {"hidden_size": 24, "num_attention_heads": 3, "mlp_ratio": 2, "num_hidden_layers": 2}
+    config = Dinov2Config(image_size=SIDE, patch_size=4, **keys)
+    with seeded(0):
+        base = Dinov2Model(config)
+        experts = {task: _classifier(base, labels) for task, labels in LABELS.items()}
+    write_suite(root, base, experts, {"base": processor()})
+
+
+def _classifier(base: Dinov2Model, labels: Sequence[str]) -> Dinov2ForImageClassification:
+    own = {"id2label": dict(enumerate(labels)), "num_labels": len(labels)}
+    expert = near(base, Dinov2ForImageClassification(Dinov2Config(**base.config.to_dict() | own)))
+    torch.nn.init.normal_(expert.classifier.weight)
+    return expert
 
 
 def transformers_answers(ladder: Ladder, rung: int, root: Path) -> Ask:

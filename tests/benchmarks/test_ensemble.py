@@ -13,7 +13,8 @@ from merge_builder.build import build
 from merge_builder.evaluation import Row
 from merge_builder.recipe import load_recipe
 
-from ..conftest import LABELS, tokenizer
+from ..checkpoints import tokenizer
+from ..conftest import LABELS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "suite"))
 from ensemble import ensemble

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import uvicorn
 from starlette.types import ASGIApp
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel
 
 from merge_builder.build import build
 from merge_builder.ladder import Ladder, rung_at
@@ -24,8 +22,17 @@ from merge_builder.tuning.neulig.router_report import judged
 from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
 
+from ..checkpoints import classifier, seeded, tokenizer, write_suite
+
 LABELS = {"ant": ("no", "yes"), "bee": ("low", "mid", "high"), "cat": ("a", "b", "c", "d")}
 SHORTEST, LONGEST = 8, 40  # tokens that bee, and the other tasks, take
+SHAPE = {
+    "vocab_size": 100,
+    "hidden_size": 32,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": LONGEST,
+}
 
 
 @pytest.fixture
@@ -36,31 +43,12 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def pico_ladder(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     """Three tasks of one random base, task bee with a shorter maximum length."""
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
     root = tmp_path_factory.mktemp("pico")
-    config = BertConfig(
-        vocab_size=100,
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=48,
-        max_position_embeddings=LONGEST,
-    )
-    base = BertModel(config)
-    base.save_pretrained(root / "base")
-    _tokenizer(LONGEST).save_pretrained(root / "base")
-    for task, labels in LABELS.items():
-        expert = BertForSequenceClassification(
-            BertConfig(**config.to_dict() | {"id2label": dict(enumerate(labels))}, num_labels=len(labels))
-        )
-        expert.bert.load_state_dict({n: t + 0.2 * torch.randn(t.shape) for n, t in base.state_dict().items()})
-        torch.nn.init.normal_(expert.classifier.weight)
-        expert.save_pretrained(root / task)
-        _tokenizer(SHORTEST if task == "bee" else LONGEST).save_pretrained(root / task)
-    tasks = "".join(f"\n  {task}: {{model: {task}}}" for task in LABELS)
-    (root / "recipe.yaml").write_text(f"base: base\ntasks:{tasks}\nmethod: {{name: average}}\n")
-    return build(load_recipe(root / "recipe.yaml"), root / "pico", threads=1)
+    with seeded(0):
+        base = BertModel(BertConfig(num_hidden_layers=2, **SHAPE))
+        experts = {task: classifier(base, labels) for task, labels in LABELS.items()}
+    words = dict.fromkeys(["base", *LABELS], tokenizer(LONGEST)) | {"bee": tokenizer(SHORTEST)}
+    return build(load_recipe(write_suite(root, base, experts, words)), root / "pico", threads=1)
 
 
 @pytest.fixture(scope="session")
@@ -105,23 +93,6 @@ def serve() -> Iterator[Callable[..., str]]:
         yield lambda app, port=0: stack.enter_context(running(app, port))
 
 
-def _tokenizer(max_length: int) -> PreTrainedTokenizerFast:
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {word: number for number, word in enumerate(special + [f"w{n}" for n in range(95)])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=max_length,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-    )
-
-
 @pytest.fixture(scope="session")
 def routed_ladder(pico_ladder: Ladder, tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     """The pico ladder with a router that is sure of ant at the words w0 to w29, of bee up to w59, of cat beyond."""
@@ -132,28 +103,13 @@ def routed_ladder(pico_ladder: Ladder, tmp_path_factory: pytest.TempPathFactory)
 def twin_ladder(tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     """Three classifiers over one random base, of which `left` and `right` have the same labels, and a router: sure of
     one of them at a tenth of the words each, then of `other`."""
-    torch.manual_seed(2)
     root = tmp_path_factory.mktemp("twins")
-    shape = {
-        "vocab_size": 100,
-        "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 4,
-        "intermediate_size": 48,
-        "max_position_embeddings": LONGEST,
-    }
-    base = BertModel(BertConfig(**shape))
-    base.save_pretrained(root / "base")
-    _tokenizer(LONGEST).save_pretrained(root / "base")
-    for task, labels in {"left": ("bad", "good"), "right": ("bad", "good"), "other": ("a", "b")}.items():
-        expert = BertForSequenceClassification(BertConfig(**shape, id2label=dict(enumerate(labels)), num_labels=2))
-        expert.bert.load_state_dict({n: t + 0.2 * torch.randn(t.shape) for n, t in base.state_dict().items()})
-        torch.nn.init.normal_(expert.classifier.weight)
-        expert.save_pretrained(root / task)
-        _tokenizer(LONGEST).save_pretrained(root / task)
-    tasks = "".join(f"\n  {task}: {{model: {task}}}" for task in ("left", "right", "other"))
-    (root / "recipe.yaml").write_text(f"base: base\ntasks:{tasks}\nmethod: {{name: average}}\n")
-    ladder = build(load_recipe(root / "recipe.yaml"), root / "plain", threads=1)
+    labels = {"left": ("bad", "good"), "right": ("bad", "good"), "other": ("a", "b")}
+    with seeded(2):
+        base = BertModel(BertConfig(num_hidden_layers=1, **SHAPE))
+        experts = {task: classifier(base, own) for task, own in labels.items()}
+    words = dict.fromkeys(["base", *labels], tokenizer(LONGEST))
+    ladder = build(load_recipe(write_suite(root, base, experts, words)), root / "plain", threads=1)
     return with_router(ladder, root / "twins", words=10)
 
 

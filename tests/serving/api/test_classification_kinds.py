@@ -16,7 +16,7 @@ from serving.api.app import create_app
 from serving.engine.engine import load_engine
 from serving.service import Choice, Service
 
-from ...conftest import tokenizer
+from ...checkpoints import tokenizer
 
 pytestmark = pytest.mark.anyio
 SHAPE = {"vocab_size": 100, "hidden_size": 32, "embedding_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4}

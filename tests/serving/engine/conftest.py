@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertForSequenceClassification, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from merge_builder.ladder import Ladder, Manifest, Rung, Version
 from merge_builder.ladder.fields import TensorSpec
 from merge_builder.ladder.manifest import Base, Block, Head, MethodUse, Provenance, Source, Step, Task
 from merge_builder.ladder.rungs import rung_table
 from merge_builder.ladder.store import MANIFEST, group_id, head_path, open_ladder, version_path
+
+from ...checkpoints import tokenizer
 
 TASKS = ("ant", "bee", "cat", "dog")
 METHOD = MethodUse(name="average", parameters={})
@@ -111,7 +112,10 @@ def _write_base(path: Path) -> Shapes:
         max_position_embeddings=40,
     )
     config.save_pretrained(path)
-    _tokenizer().save_pretrained(path)
+    words = tokenizer()
+    words.backend_tokenizer.enable_truncation(6)  # published files often have both baked in
+    words.backend_tokenizer.enable_padding(length=6)
+    words.save_pretrained(path)
     with torch.device("meta"):
         return {name: tuple(p.shape) for name, p in BertModel(config).named_parameters()}
 
@@ -184,22 +188,3 @@ def _block_of(name: str, granularity: str) -> str:
     if layer:
         part += ".attention" if ".attention." in name else ".feed_forward"
     return part + ".norm" if "LayerNorm" in name else part
-
-
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """Words w0 to w94 and BERT's special tokens; truncation and padding are baked in, as published files often have."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = {word: number for number, word in enumerate(special + [f"w{n}" for n in range(95)])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    tokenizer.enable_truncation(6)
-    tokenizer.enable_padding(length=6)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
-    )

@@ -11,7 +11,7 @@ from merge_builder.build import build
 from merge_builder.ladder import Ladder
 from merge_builder.recipe import load_recipe
 
-from ....conftest import tokenizer
+from ....checkpoints import tokenizer
 from .rows import TASKS, Row
 
 Build = Callable[..., Ladder]

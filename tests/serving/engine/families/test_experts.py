@@ -19,7 +19,7 @@ from merge_builder.recipe import load_recipe
 from serving.engine.engine import Engine, load_engine
 from serving.engine.types import Encoded
 
-from ....conftest import tokenizer
+from ....checkpoints import tokenizer
 from .rows import ROWS
 
 TASKS = ("ant", "bee", "cat")

@@ -14,7 +14,7 @@ from merge_builder.recipe import load_recipe
 from serving.engine.engine import load_engine
 from serving.engine.types import Encoded
 
-from ....conftest import tokenizer
+from ....checkpoints import tokenizer
 from .rows import ROWS
 
 KINDS = {"names": "ForTokenClassification", "find": "ForQuestionAnswering", "sense": "Model"}
