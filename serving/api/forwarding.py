@@ -4,6 +4,7 @@ It is decided here, where the request came in, from what the fleet last told: a 
 would hold up everybody else's requests.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Sequence
@@ -34,8 +35,10 @@ class Forwarder:
         self._fleet, self._manifest = fleet, manifest
         self._known: Sequence[NodeStatus] = ()
         self._at = -_FRESH_SECONDS
-        # The request's own deadline ends it; replicas are asked by address, so that there is no certificate to check.
-        self._http = httpx.AsyncClient(timeout=None, verify=False)
+        self._asking = asyncio.Lock()
+        # The request's own deadline ends it, and how many there may be is for the one that is asked to say. Replicas
+        # are asked by address, so that there is no certificate to check.
+        self._http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(max_connections=None), verify=False)
 
     async def larger(self, least: int) -> list[str]:
         """The addresses of the replicas whose rung is `least` or larger, each as likely as another to be the first."""
@@ -57,8 +60,9 @@ class Forwarder:
         )
 
     async def _nodes(self) -> Sequence[NodeStatus]:
-        if time.monotonic() - self._at >= _FRESH_SECONDS:
-            self._known, self._at = await self._fleet.nodes(), time.monotonic()
+        async with self._asking:  # one asks for all who wait
+            if time.monotonic() - self._at >= _FRESH_SECONDS:
+                self._known, self._at = await self._fleet.nodes(), time.monotonic()
         return self._known
 
     async def ask(self, address: str, scope: Scope, body: bytes, send: Send) -> bool:

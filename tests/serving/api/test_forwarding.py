@@ -10,6 +10,7 @@ import pytest
 
 from merge_builder.ladder import rung_at
 from serving.api.app import create_app
+from serving.api.forwarding import Forwarder
 from serving.engine.engine import load_engine
 from serving.service import Choice, Service
 
@@ -128,3 +129,41 @@ async def test_many_at_once(urls, middle_rung):
         body = {"inputs": ["w1 w2"], "parameters": {"min_rung": f"#{middle_rung}"}}
         answers = await asyncio.gather(*(http.post(f"{small}/v1/tasks/cat/predict", json=body) for _ in range(40)))
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_the_fleet_is_asked_once_for_all_who_wait(pico_ladder):
+    asked = []
+
+    class Slow:
+        async def nodes(self):
+            asked.append(1)
+            await asyncio.sleep(0.05)
+            return []
+
+    forwarder = Forwarder(Slow(), pico_ladder.manifest)
+    assert await asyncio.gather(*(forwarder.larger(0) for _ in range(20))) == [[]] * 20
+    assert len(asked) == 1
+    await forwarder.aclose()
+
+
+async def test_long_answers_keep_nobody_from_being_sent_on(pico_ladder, members):
+    many, begun, all_there = 120, [], asyncio.Event()
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.append(1)
+        if len(begun) == many:
+            all_there.set()
+        await all_there.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def send(_: object) -> None: ...
+
+    forwarder = Forwarder(members, pico_ladder.manifest)
+    async with await asyncio.start_server(hold, "127.0.0.1", 0) as server:
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        scope = {"method": "POST", "path": "/", "query_string": b"", "headers": [], "state": {"request_id": "one"}}
+        async with asyncio.timeout(20):
+            asked = await asyncio.gather(*(forwarder.ask(address, scope, b"", send) for _ in range(many)))
+        await forwarder.aclose()
+    assert asked == [True] * many
