@@ -71,11 +71,11 @@ def test_a_file_that_holds_no_keys(ladder, tmp_path):
     assert "a-plain-key" not in refused.stderr
 
 
-def test_the_type_of_the_weights_is_in_the_configuration(ladder):
+def test_the_type_of_the_weights_is_in_the_configuration(mergeladder, ladder):
     for options, dtype in (((), "float32"), (("--dtype", "int8"), "int8")):
-        told = serve(ladder.root, "--rung", "1", "--print-config", *options)
-        (application,) = yaml.safe_load(told.stdout.rpartition("\n")[0].rpartition("\n")[0])["applications"]
+        told = mergeladder("serve", ladder.root, "--rung", "1", "--print-config", *options)
+        (application,) = yaml.safe_load(told.out)["applications"]
         assert application["args"]["dtype"] == dtype
-    refused = serve(ladder.root, "--dtype", "int4")
-    assert refused.returncode == 2
-    assert "int4" in refused.stderr
+    refused = mergeladder("serve", ladder.root, "--dtype", "int4")
+    assert refused.code == 2
+    assert "int4" in refused.err

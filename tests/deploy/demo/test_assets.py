@@ -1,5 +1,9 @@
-"""The whole preparation, from wheels to a recipe, with a pico base and two small tasks."""
+"""The whole preparation, from wheels to a recipe, with a pico base and two small tasks.
 
+The experts are made in this process; that each has one of its own is test_experts.py's.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,11 +12,13 @@ import yaml
 import deploy.demo.assets
 import deploy.demo.base
 from deploy.demo import prepare
+from deploy.demo.experts import Job
+from deploy.demo.finetune import finetune
 from deploy.demo.rows import read_rows
 from deploy.demo.tasks import DemoTask
 from deploy.demo.training import Training
 from merge_builder.evaluation import Row
-from merge_builder.progress import silent
+from merge_builder.progress import Progress, silent
 from merge_builder.recipe import load_recipe
 
 
@@ -35,7 +41,15 @@ def pico_demo(
         "slow_colour": DemoTask(package, read, Training(3)),
     }
     monkeypatch.setattr(deploy.demo.assets, "TASKS", tasks)
+    monkeypatch.setattr(deploy.demo.assets, "finetune_all", finetune_here)
     return registry
+
+
+def finetune_here(jobs: Sequence[Job], progress: Progress) -> None:
+    for job in jobs:
+        if not job.out.exists():
+            rows = read_rows(job.rows)
+            finetune(job.base, rows, sorted({row.label for row in rows}), job.out, job.training, progress=progress)
 
 
 def test_the_demo_is_prepared_once_and_found_again(pico_demo: Path) -> None:

@@ -141,7 +141,7 @@ SECRET = b"confidential-name-of-somebody"
         (b"", 422, "unreadable_image", "inputs[1] is empty"),
         (SECRET * 9, 422, "unreadable_image", "inputs[1] is no image file of a format that is read"),
         (picture(1)[:90] + SECRET, 422, "unreadable_image", "inputs[1] is damaged or cut off"),
-        (picture(1, "BMP", size=(5001, 5000)), 413, "image_too_large", "inputs[1] has 5001 x 5000 pixels"),
+        (picture(1, mode="1", size=(5001, 5000)), 413, "image_too_large", "inputs[1] has 5001 x 5000 pixels"),
         (picture(1, size=(90_000, 1)), 413, "image_too_large", "inputs[1] is too long for its breadth"),
     ],
 )
