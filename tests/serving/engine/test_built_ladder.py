@@ -1,66 +1,80 @@
 """Builder and engine together: the engine answers as transformers does with the exported checkpoint."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification, BertModel
+from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from merge_builder.build import build
 from merge_builder.errors import MergeLadderError
-from merge_builder.export import export
-from merge_builder.ladder import Ladder, RungSize, rung_at
+from merge_builder.ladder import Ladder, rung_at
 from merge_builder.recipe import load_recipe
 from serving.engine.engine import load_engine
 from serving.engine.types import Encoded
 
+from ...checkpoints import seeded, tokenizer
+from .oracle import exported_model
+
 TASKS = "wxyz"
 # Masks are packed by eights, so both: sizes that are multiples of 8, and one that has hardly any.
-EVEN, ODD = {}, {"hidden_size": 20, "intermediate_size": 27}
+EVEN, ODD = (32, 48), (20, 27)
+REST = {"vocab_size": 100, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 40}
+
+
+@pytest.fixture(scope="module")
+def experts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[int, int], torch.dtype], Path]:
+    """The folder of four random experts; position embeddings and one task's layer 0 are as in the base."""
+
+    @cache
+    def save(widths: tuple[int, int], dtype: torch.dtype) -> Path:
+        folder = tmp_path_factory.mktemp("experts")
+        config = BertConfig(hidden_size=widths[0], intermediate_size=widths[1], **REST)
+        with seeded(0):
+            base = BertModel(config).to(dtype)
+            base.save_pretrained(folder / "base")
+            tokenizer().save_pretrained(folder / "base")
+            for task in TASKS:
+                expert = BertForSequenceClassification(config).to(dtype)
+                frozen = ("embeddings.position", "encoder.layer.0") if task == "y" else ("embeddings.position",)
+                moved = {
+                    name: w if name.startswith(frozen) else w + 0.2 * torch.randn(w.shape).to(dtype)
+                    for name, w in base.state_dict().items()
+                }
+                expert.bert.load_state_dict(moved)
+                expert.save_pretrained(folder / task)
+        return folder
+
+    return save
 
 
 @pytest.fixture
-def make_built(make_ladder, tmp_path: Path) -> Callable[..., Ladder]:
-    """Build a ladder of four random experts; position embeddings and one task's layer 0 are as in the base."""
+def make_built(experts, tmp_path: Path) -> Callable[..., Ladder]:
+    """`make_built(granularity, method, (hidden, intermediate), dtype=torch.float32)`: a ladder of those experts."""
 
-    def make(granularity: str, method: str, shape: dict[str, int], dtype: torch.dtype = torch.float32) -> Ladder:
-        torch.manual_seed(0)
-        donor = make_ladder("layer")
-        config = BertConfig.from_pretrained(donor.base_dir, **shape)
-        base = BertModel(config).to(dtype)
-        base.save_pretrained(tmp_path / "base")
-        for name in ("tokenizer.json", "tokenizer_config.json"):
-            (tmp_path / "base" / name).write_bytes((donor.base_dir / name).read_bytes())
-        for task in TASKS:
-            expert = BertForSequenceClassification(config).to(dtype)
-            frozen = ("embeddings.position", "encoder.layer.0") if task == "y" else ("embeddings.position",)
-            moved = {
-                name: w if name.startswith(frozen) else w + 0.2 * torch.randn(w.shape).to(dtype)
-                for name, w in base.state_dict().items()
-            }
-            expert.bert.load_state_dict(moved)
-            expert.save_pretrained(tmp_path / task)
+    def make(granularity: str, method: str, widths: tuple[int, int], dtype: torch.dtype = torch.float32) -> Ladder:
+        recipe = experts(widths, dtype) / f"{granularity}-{method}.yaml"
         tasks = ", ".join(f"{task}: {{model: {task}}}" for task in TASKS)
-        recipe = tmp_path / "recipe.yaml"
         recipe.write_text(f"base: base\nblocks: {granularity}\nmethod: {{name: {method}}}\ntasks: {{{tasks}}}")
         return build(load_recipe(recipe), tmp_path / "ladder", threads=1)
 
     return make
 
 
-@pytest.mark.parametrize(("method", "shape"), [("task_arithmetic", EVEN), ("emr", ODD), ("consensus", EVEN)])
+@pytest.mark.parametrize(("method", "widths"), [("task_arithmetic", EVEN), ("emr", ODD), ("consensus", EVEN)])
 @pytest.mark.parametrize("granularity", ["layer", "sublayer", "tensor"])
 def test_logits_are_those_of_the_exported_checkpoint(
-    make_built, tmp_path: Path, granularity: str, method: str, shape: dict[str, int]
+    make_built, tmp_path: Path, granularity: str, method: str, widths: tuple[int, int]
 ) -> None:
-    ladder = make_built(granularity, method, shape)
+    ladder = make_built(granularity, method, widths)
     engine = load_engine(ladder, rung_at(ladder.manifest, 0))
     asked = ((3, "xz"), (9, "zyxw"), (3, "y"), (5, "wz"))
     batch = [Encoded(tuple(range(n, 3 * n)), (0,) * (2 * n), tuple(tasks)) for n, tasks in asked]
 
-    for size in ladder.manifest.rungs[:: max(1, len(ladder.manifest.rungs) // 3)] + ladder.manifest.rungs[-1:]:
+    for size in ladder.manifest.rungs[:: len(ladder.manifest.trace) // 3]:  # the last one too
         engine.swap(rung_at(ladder.manifest, size.index))
         output = engine.run(batch)
         held = engine.bytes_loaded
@@ -68,20 +82,13 @@ def test_logits_are_those_of_the_exported_checkpoint(
         masked = any(version.kind == "masked" for version in engine.rung.stored())
         assert masked == (output.reconstruct_s > 0) == (held["scratch"] > 0)
         for task in TASKS:
-            model = _exported(ladder, task, size, tmp_path)
+            model = exported_model("BertForSequenceClassification", ladder, size, task, tmp_path)
             for item, logits in zip(batch, output.logits, strict=True):
                 if task in item.tasks:
                     with torch.inference_mode():
                         expected = model(torch.tensor([item.input_ids])).logits[0]
                     np.testing.assert_allclose(logits[task], expected.numpy(), atol=1e-5)
     assert masked == (method != "task_arithmetic")
-
-
-def _exported(ladder: Ladder, task: str, size: RungSize, folder: Path) -> torch.nn.Module:
-    out = folder / f"export-{size.index}-{task}"
-    if not out.exists():
-        export(ladder, task, size, out)
-    return AutoModelForSequenceClassification.from_pretrained(out, dtype=torch.float32).eval()
 
 
 def test_16_bit_masked_versions_are_held_as_they_are_stored(make_built, tmp_path: Path) -> None:
@@ -95,8 +102,9 @@ def test_16_bit_masked_versions_are_held_as_they_are_stored(make_built, tmp_path
     held = engine.bytes_loaded
     assert held["blocks"] + held["heads"] == last.bytes + plain + heads  # what is used as it is becomes float32
     for task in TASKS:
+        model = exported_model("BertForSequenceClassification", ladder, last, task, tmp_path)
         with torch.inference_mode():
-            expected = _exported(ladder, task, last, tmp_path)(torch.tensor([[5, 6, 7]])).logits[0]
+            expected = model(torch.tensor([[5, 6, 7]])).logits[0]
         # The export rounds the weights to bfloat16, the engine does not.
         np.testing.assert_allclose(output.logits[0][task], expected.numpy(), atol=0.05)
 

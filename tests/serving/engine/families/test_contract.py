@@ -16,8 +16,8 @@ from merge_builder.verify import verify
 from serving.engine.engine import load_engine
 from serving.engine.types import BatchOutput, Encoded
 
+from ..oracle import exported_model
 from .conftest import Build
-from .oracle import exported_model
 from .rows import ROWS, TASKS, Row
 
 LENGTHS = (1, 2, 7, 7, 3, 13, 7, 40, 26, 13)
@@ -38,7 +38,7 @@ def _batch(row: Row, seed: int) -> list[Encoded]:
 
 def _answers(row: Row, ladder: Ladder, index: int, task: str, batch: list[Encoded], out: Path) -> list[np.ndarray]:
     """The logits of transformers' own model of the task, as it is exported from the rung, for each text by itself."""
-    model = exported_model(row, ladder, ladder.manifest.rungs[index], task, out)
+    model = exported_model(row.expert, ladder, ladder.manifest.rungs[index], task, out)
     typed = "token_type_ids" if getattr(model.config, "type_vocab_size", 0) > 1 else None
     answers = []
     for item in batch:

@@ -17,9 +17,9 @@ from merge_builder.verify import verify
 from serving.engine.engine import Engine, load_engine
 from serving.engine.types import BatchOutput, Encoded, Image
 
+from ..oracle import exported_model
 from .conftest import Build
 from .image_rows import ROWS
-from .oracle import exported_model
 from .rows import TASKS, Row
 
 
@@ -39,7 +39,7 @@ def _batch(engine: Engine, row: Row, seed: int) -> list[Image]:
 
 def _assert_right(row: Row, ladder: Ladder, batch: list[Image], output: BatchOutput, out: Path) -> None:
     for task in TASKS:
-        model = exported_model(row, ladder, output.rung.size, task, out)
+        model = exported_model(row.expert, ladder, output.rung.size, task, out)
         answers = []
         for item in batch:
             pixels = torch.from_numpy(item.pixels)[None]
