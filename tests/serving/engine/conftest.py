@@ -1,9 +1,11 @@
 """Ladders made by hand: every stored version is its own random tensors, so that a wrong version cannot go unseen."""
 
 import hashlib
+import json
 import random
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +62,15 @@ def _reference(ladder: Ladder, rung: Rung, task: str) -> BertForSequenceClassifi
     for versions in rung.versions.values():
         state |= load_file(ladder.version_path(versions[task]))
     named = {name if name.startswith("classifier") else f"bert.{name}": tensor for name, tensor in state.items()}
-    config = BertConfig.from_pretrained(ladder.base_dir, num_labels=labels)
-    model = BertForSequenceClassification(config).eval()
+    model = _classifier((ladder.base_dir / "config.json").read_text(), labels)
     model.load_state_dict({name: t.float() for name, t in named.items() if not name.endswith("position_ids")})
     return model
+
+
+@cache
+def _classifier(config: str, labels: int) -> BertForSequenceClassification:
+    """One that is given weights again and again: to make it takes longer."""
+    return BertForSequenceClassification(BertConfig(**json.loads(config), num_labels=labels)).eval()
 
 
 Shapes = dict[str, tuple[int, ...]]
