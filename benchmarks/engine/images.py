@@ -2,9 +2,10 @@
 
     python benchmarks/engine/images.py --base BASE --work DIR
 
-BASE is a transformers folder of a ViT-like base, such as DINOv2. Experts are the base moved at random, and images are
-random: only speed matters here. transformers gets the images stacked, a batch for each size where sizes differ. It
-is timed before the engine is loaded too, which sets the whole process's allocator to keep freed memory.
+BASE is a transformers folder; its weights may be random. Experts are the base moved at random and merged by averages,
+and images are random: only speed matters here. transformers gets the images stacked, a batch for each size where sizes
+differ; Swin and CLIP get one size. It is timed before the engine is loaded too, which sets the whole process's
+allocator to keep freed memory.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from serving.engine.types import Image
 TASKS = tuple("abcdefgh")
 RUNGS = ("1", "2", "4", "#0")
 BATCHES = (1, 4, 16, 64)
+# transformers' Swin keeps the windows of the smallest size that it has seen; its CLIP needs a keyword.
+ONE_SIZE = ("swin", "clip")
 
 
 def main() -> None:
@@ -53,10 +56,11 @@ def main() -> None:
     print(f"{args.images} images of {side} x {side} pixels, {square[0].length} tokens each")
     for size in (size for size in BATCHES if size <= args.images):
         _compare(f"1x, batch {size}", model, engine, _batches(square, size), args.rounds)
-    half = side // 2
-    sizes = [(side, side), (side, half), (half, side), (half, half)]
-    mixed = [_image(engine, number, TASKS[:1], sizes[number % 4]) for number in range(args.images)]
-    _compare("1x, batch 16 of four sizes", model, engine, _batches(mixed, 16), args.rounds)
+    if ladder.manifest.base.model_type not in ONE_SIZE:
+        half = side // 2
+        sizes = [(side, side), (side, half), (half, side), (half, half)]
+        mixed = [_image(engine, number, TASKS[:1], sizes[number % 4]) for number in range(args.images)]
+        _compare("1x, batch 16 of four sizes", model, engine, _batches(mixed, 16), args.rounds)
     _mixed_tasks(args, ladder, [_image(engine, n, (TASKS[n % 8],), (side, side)) for n in range(args.images)])
     logits = _own(model, square[:16])
     mine = torch.stack([torch.from_numpy(answers[TASKS[0]]) for answers in engine.run(square[:16]).logits])
@@ -132,7 +136,8 @@ def _ladder(args: argparse.Namespace) -> Ladder:
             expert.save_pretrained(args.work / task)
     recipe = args.work / "recipe.yaml"
     tasks = {task: {"model": task} for task in TASKS}
-    recipe.write_text(yaml.safe_dump({"base": str(args.base.resolve()), "tasks": tasks}))
+    average = {"method": {"name": "average"}, "linkage": "sum"}
+    recipe.write_text(yaml.safe_dump({"base": str(args.base.resolve()), "tasks": tasks} | average))
     return build(load_recipe(recipe), args.work / "ladder")
 
 

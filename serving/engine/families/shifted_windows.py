@@ -32,29 +32,61 @@ class Patches(NamedTuple):
 
 def attend_in_windows(layer: Any, tokens: Tensor, images: Sequence[tuple[int, Patches]]) -> Tensor:
     """(1, tokens, width), before the output's projection, of normed `tokens`; zeros at tokens that are no patches."""
+    if all(
+        patches.whole and not (patches.rows % layer.window_size or patches.columns % layer.window_size)
+        for _, patches in images
+    ):
+        return _whole(layer, tokens, images)
     own, side = layer.attention, layer.window_size
     projections = (own.q_proj, own.k_proj, own.v_proj)
     projected = [projection(tokens) for projection in projections]
-    filled = any(patches.down % side or patches.across % side for _, patches in images)
     attended = torch.zeros_like(projected[0])
-    parts = list(by_grid([own.relative_position_bias, *(projections if filled else ())], images, 0))
+    parts = list(by_grid([own.relative_position_bias, *projections], images, 0))
     for (part, patches), bias in zip(parts, biases_of(parts, lambda patches: _bias(layer, patches)), strict=True):
         shift = _shift(layer, patches)
-        grids = [_grids(x, part, patches) for x in projected]
-        if filled:
-            with part.alone():
-                fillings = [projection(tokens.new_zeros(1, 1, tokens.shape[-1])) for projection in projections]
-            grids = [_fill(grid, side, filling) for grid, filling in zip(grids, fillings, strict=True)]
-        q, k, v = (
-            _cut(grid, side, shift).view(-1, side * side, own.num_attention_heads, own.head_dim).transpose(1, 2)
-            for grid in grids
-        )
-        scores = bias.repeat(len(q) // len(bias), 1, 1, 1) if len(bias) > 1 else bias
-        out = scaled_dot_product_attention(q, k, v, attn_mask=scores, scale=own.scaling).transpose(1, 2).flatten(2)
+        with part.alone():
+            fillings = [projection(tokens.new_zeros(1, 1, tokens.shape[-1])) for projection in projections]
+        grids = [_fill(_grids(x, part, patches), side, value) for x, value in zip(projected, fillings, strict=True)]
+        out = _attend(own, bias, *(_cut(grid, side, shift) for grid in grids))
         _grids(attended, part, patches)[:] = _joined(out, _sides(patches, side), side, shift)[
             :, : patches.down, : patches.across
         ]
     return attended
+
+
+def _whole(layer: Any, tokens: Tensor, images: Sequence[tuple[int, Patches]]) -> Tensor:
+    """`attend_in_windows` where nothing is to be filled up: tokens are put into the order of windows once, and back."""
+    own, order = layer.attention, _order(layer, images).to(tokens.device)
+    tokens = tokens.index_select(1, order)
+    projected = [projection(tokens)[0] for projection in (own.q_proj, own.k_proj, own.v_proj)]
+    parts = list(by_grid([own.relative_position_bias], images, 0))
+    biases = biases_of(parts, lambda patches: _bias(layer, patches))
+    outs = [
+        _attend(own, bias, *(x[part.start : part.end] for x in projected)).flatten(0, 1)
+        for (part, _), bias in zip(parts, biases, strict=True)
+    ]
+    attended = outs[0] if len(outs) == 1 else torch.cat(outs)
+    return torch.empty_like(attended).index_copy_(0, order, attended).unsqueeze(0)
+
+
+def _order(layer: Any, images: Sequence[tuple[int, Patches]]) -> Tensor:
+    """Where the tokens lie that come one after another by windows: int64 of shape (tokens,)."""
+    orders, start = [], 0
+    for count, patches in images:
+        size = patches.rows * patches.columns
+        own = torch.arange(size).view(1, patches.rows, patches.columns, 1)
+        firsts = torch.arange(start, start + count * size, size)
+        orders.append((firsts[:, None] + _cut(own, layer.window_size, _shift(layer, patches)).flatten()).flatten())
+        start += count * size
+    return torch.cat(orders)
+
+
+def _attend(own: Any, bias: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """(windows, patches of a window, width), of windows one after another."""
+    length = bias.shape[-1]
+    q, k, v = (x.view(-1, length, own.num_attention_heads, own.head_dim).transpose(1, 2) for x in (query, key, value))
+    scores = bias.repeat(len(q) // len(bias), 1, 1, 1) if len(bias) > 1 else bias
+    return scaled_dot_product_attention(q, k, v, attn_mask=scores, scale=own.scaling).transpose(1, 2).flatten(2)
 
 
 def _grids(tokens: Tensor, part: Stretch, patches: Patches) -> Tensor:

@@ -103,7 +103,7 @@ def _side_by_side(hidden: Tensor, images: Sequence[tuple[int, Patches]]) -> Tens
         squares = own.view(count, rows // 2, 2, columns // 2, 2, -1)
         out.append(squares.permute(0, 1, 3, 4, 2, 5).reshape(count * rows * columns // 4, -1))
         start = end
-    return torch.cat(out).unsqueeze(0)
+    return (out[0] if len(out) == 1 else torch.cat(out)).unsqueeze(0)
 
 
 def _finish(layer: Any, attended: Tensor, hidden: Tensor) -> Tensor:
