@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +21,24 @@ class Magnitudes:
 
     counts: NDArray[np.int64]
 
+    @cached_property
+    def _up_to(self) -> NDArray[np.int64]:
+        """How many weights lie in each bin or below it; kept, as the merge of every group asks for it."""
+        return np.cumsum(self.counts)
+
     def threshold(self, density: float) -> float:
         """The lower edge of the bin that holds the `density` share's smallest member.
 
         Keeping |τ| >= threshold keeps at least `density` of the weights, and more than that by one bin at most.
         Exact zeros are never kept.
         """
-        keep = max(1, int(density * int(self.counts.sum())))
-        from_above = np.cumsum(self.counts[::-1])
-        edge = BINS - 1 - int(np.searchsorted(from_above, keep))
-        return _edge(max(edge, 1))
+        total = int(self._up_to[-1])
+        keep = max(1, int(density * total))
+        return _edge(max(int(np.searchsorted(self._up_to, total - keep, side="right")), 1))
 
     def quantile(self, share: float) -> float:
         """The lower edge of the bin below which at least `share` of the weights lie."""
-        return _edge(min(int(np.searchsorted(np.cumsum(self.counts), share * int(self.counts.sum()))), BINS - 1))
+        return _edge(min(int(np.searchsorted(self._up_to, share * int(self._up_to[-1]))), BINS - 1))
 
 
 def _edge(index: int) -> float:
