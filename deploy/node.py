@@ -61,6 +61,7 @@ class Node:
         Raises:
             InputError: `sizing` is wrong, wherever it is tried.
         """
+        self._refused = None
         async with self._settling:  # the last of several has the last word
             await self.sizer.measure(sizing)
             await self.changed()
@@ -68,7 +69,7 @@ class Node:
                 self._begin(self.sizer.decide(sizing))
             except BudgetTooSmall as error:
                 self._go_out(str(error))
-            self._sizing, self._source, self._refused = sizing, "config", None
+            self._sizing, self._source = sizing, "config"
             await self.changed()
 
     async def follow_config(self, sizing: Sizing) -> None:

@@ -38,6 +38,15 @@ async def ask(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/v1/tasks/mood/predict", json={"inputs": ["w1 w2"]})
 
 
+async def test_a_wrong_configuration_is_told_while_an_earlier_one_is_gone_to(make):
+    node = make()
+    going = asyncio.create_task(node.settle(Sizing()))  # which measures first
+    await asyncio.sleep(0)
+    node.refuse_config("user_config.rungs: Extra inputs are not permitted")
+    await going
+    assert (node.status().rung, "user_config.rungs" in node.status().reason) == ("#0", True)
+
+
 async def test_a_configuration_that_cannot_be_followed_is_told(make, memory):
     node = make()
     await node.settle(Sizing(rung="#3"))
