@@ -24,7 +24,7 @@ def test_the_plan_is_what_the_build_then_does(suite: Path, make_ladder) -> None:
 
 def test_the_memory_that_the_default_method_takes_is_foretold(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    shapes = {name: tuple(48 * size for size in shape) for name, shape in encoder_shapes().items()}
+    shapes = {name: tuple(24 * size for size in shape) for name, shape in encoder_shapes().items()}
     base = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     write_base(tmp_path / "base", base)
     for seed, task in enumerate("abcd"):

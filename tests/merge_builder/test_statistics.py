@@ -31,7 +31,7 @@ def test_a_quantile_is_that_of_the_sorted_values() -> None:
 
 def test_the_pass_over_files_sees_every_change_once(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    base, own = ({"w": rng.normal(size=(30, 40)).astype(np.float32), "b": np.ones(3, np.float32)} for _ in range(2))
+    base, own = ({"w": rng.normal(size=(300, 400)).astype(np.float32), "b": np.ones(3, np.float32)} for _ in range(2))
     files = []
     for name, weights in (("base", base), ("own", own)):
         save_file(weights, tmp_path / name)
