@@ -30,11 +30,6 @@ class Priorities:
         return np.setdiff1d(everyone, list(self.pinned)), everyone
 
 
-def equal_priorities(tasks: int) -> Priorities:
-    """Every task alike: the plain trace."""
-    return Priorities((1.0,) * tasks)
-
-
 class Grouping:
     """One block's groups, each under its smallest task.
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from merge_builder import compute_trace
 from merge_builder.compute_trace import WORK, make_compute_trace
-from merge_builder.linkage import Group, Linkage, Priorities, equal_priorities
+from merge_builder.linkage import Group, Linkage, Priorities
 from merge_builder.trace import Merge, make_trace
 
 TASKS, STAGES = 5, [0, 0, 1, 1, 1, 2, 2, 2, 3]
@@ -66,7 +66,7 @@ def check(blocks: list[np.ndarray], linkage: Linkage) -> None:
     """Follow the trace: what it takes next is, at every step, the best of all candidates."""
     tasks = len(blocks[0])
     grams = [block @ block.T for block in blocks]
-    trace = make_compute_trace(grams, SIZES, STAGES, linkage, equal_priorities(tasks))
+    trace = make_compute_trace(grams, SIZES, STAGES, linkage, Priorities((1.0,) * tasks))
     assert len(trace) == len(STAGES) * (tasks - 1)
     groups: Groups = [{task: (task,) for task in range(tasks)} for _ in STAGES]
     steps = [(merge.block, merge.left, merge.right) for merge in trace]
@@ -129,8 +129,8 @@ def test_it_shares_more_work(linkage: Linkage) -> None:
     less = more = 0
     for seed in range(8):
         grams = random_grams(seed)
-        plain = make_trace(grams, SIZES, linkage, equal_priorities(TASKS))
-        trace = make_compute_trace(grams, SIZES, STAGES, linkage, equal_priorities(TASKS))
+        plain = make_trace(grams, SIZES, linkage, Priorities((1.0,) * TASKS))
+        trace = make_compute_trace(grams, SIZES, STAGES, linkage, Priorities((1.0,) * TASKS))
         for size in (1.25, 1.5, 2, 3):
             less += shared_work(trace, size)
             more += shared_work(plain, size)
@@ -142,8 +142,8 @@ def test_a_tiny_block_does_not_part_tasks_that_share_all_else() -> None:
     rng = np.random.default_rng(0)
     blocks = [rng.normal(size=(TASKS, 30)) + (0 if size == 4 else 3) * rng.normal(size=30) for size in SIZES]
     grams = [block @ block.T * size for block, size in zip(blocks, SIZES, strict=True)]
-    plain = make_trace(grams, SIZES, "ward", equal_priorities(TASKS))
-    trace = make_compute_trace(grams, SIZES, STAGES, "ward", equal_priorities(TASKS))
+    plain = make_trace(grams, SIZES, "ward", Priorities((1.0,) * TASKS))
+    trace = make_compute_trace(grams, SIZES, STAGES, "ward", Priorities((1.0,) * TASKS))
     assert shared_work(trace, 2) < 0.7 * shared_work(plain, 2)
 
 
@@ -160,10 +160,10 @@ def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
         pinned = touching(task, Priorities((1.0,) * TASKS, frozenset([task])))
         assert pinned == [False] * len(STAGES) * (TASKS - 2) + [True] * len(STAGES)
         weights = tuple(100.0 if other == task else 1.0 for other in range(TASKS))
-        plain = touching(task, equal_priorities(TASKS))
+        plain = touching(task, Priorities((1.0,) * TASKS))
         assert touching(task, Priorities(weights)).index(True) > plain.index(True)
     everyone = Priorities((1.0,) * TASKS, frozenset(range(TASKS)))
-    plain_trace = make_compute_trace(grams, SIZES, STAGES, linkage, equal_priorities(TASKS))
+    plain_trace = make_compute_trace(grams, SIZES, STAGES, linkage, Priorities((1.0,) * TASKS))
     assert make_compute_trace(grams, SIZES, STAGES, linkage, everyone) == plain_trace
 
 
@@ -171,10 +171,10 @@ def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
 def test_where_work_is_worth_nothing_it_is_the_plain_trace(linkage: Linkage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compute_trace, "WORK", 0.0)
     grams = random_grams(99)
-    for priorities in (equal_priorities(TASKS), Priorities((1.0, 2.0, 1.0, 1.0, 3.0), frozenset([2]))):
+    for priorities in (Priorities((1.0,) * TASKS), Priorities((1.0, 2.0, 1.0, 1.0, 3.0), frozenset([2]))):
         found = make_compute_trace(grams, SIZES, STAGES, linkage, priorities)
         assert found == make_trace(grams, SIZES, linkage, priorities)
 
 
 def test_one_task_has_nothing_to_merge() -> None:
-    assert make_compute_trace([np.ones((1, 1))] * 2, [4, 4], [0, 1], "ward", equal_priorities(1)) == []
+    assert make_compute_trace([np.ones((1, 1))] * 2, [4, 4], [0, 1], "ward", Priorities((1.0,))) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merge_builder.linkage import Linkage, Priorities, equal_priorities
+from merge_builder.linkage import Linkage, Priorities
 from merge_builder.trace import make_trace
 
 
@@ -60,7 +60,7 @@ vectors = st.integers(2, 6).flatmap(
 def test_trace_is_the_brute_force_greedy(linkage: Linkage, vectors: list[list[list[int]]]) -> None:
     blocks = [np.array(block, float) for block in vectors]
     sizes = [8 * (index + 1) for index in range(len(blocks))]
-    trace = make_trace([block @ block.T for block in blocks], sizes, linkage, equal_priorities(len(blocks[0])))
+    trace = make_trace([block @ block.T for block in blocks], sizes, linkage, Priorities((1.0,) * len(blocks[0])))
     assert [(merge.block, merge.left, merge.right) for merge in trace] == brute_force(blocks, sizes, linkage)
     assert len(trace) == len(blocks) * (len(blocks[0]) - 1)
 
@@ -70,12 +70,12 @@ def test_random_vectors(linkage: Linkage) -> None:
     rng = np.random.default_rng(0)
     blocks = [rng.normal(size=(6, 50)) for _ in range(5)]
     sizes = [50 * 4] * 5
-    trace = make_trace([block @ block.T for block in blocks], sizes, linkage, equal_priorities(len(blocks[0])))
+    trace = make_trace([block @ block.T for block in blocks], sizes, linkage, Priorities((1.0,) * len(blocks[0])))
     assert [(merge.block, merge.left, merge.right) for merge in trace] == brute_force(blocks, sizes, linkage)
 
 
 def test_one_task_has_nothing_to_merge() -> None:
-    assert make_trace([np.ones((1, 1))], [4], "min", equal_priorities(1)) == []
+    assert make_trace([np.ones((1, 1))], [4], "min", Priorities((1.0,))) == []
 
 
 @pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
@@ -90,7 +90,7 @@ def test_pinned_tasks_merge_last_and_weights_delay(linkage: Linkage) -> None:
         return next(number for number, merge in enumerate(trace) if task in merge.left + merge.right)
 
     for task in range(5):
-        plain = first_merge_of(task, equal_priorities(5))
+        plain = first_merge_of(task, Priorities((1.0,) * 5))
         assert first_merge_of(task, Priorities((1.0,) * 5, frozenset([task]))) == 4 * 3
         weights = tuple(100.0 if other == task else 1.0 for other in range(5))
         assert first_merge_of(task, Priorities(weights)) >= max(plain, 4)
