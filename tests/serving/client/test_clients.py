@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -26,15 +27,19 @@ from serving.client import (
 from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
 
+from ..conftest import running
+
 LONG = " ".join(f"w{n}" for n in range(20))
 NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
 
 
-@pytest.fixture
-def url(engine: Engine, serve) -> str:
+@pytest.fixture(scope="module")
+def url(pico_ladder: Ladder, middle_rung: int) -> Iterator[str]:
     """The real application, which takes bodies of at most 4096 bytes."""
-    service = Service(engine, Choice(budget=None, reason="asked for"))
-    return serve(create_app(service, max_body_bytes=4096))
+    engine = load_engine(pico_ladder, rung_at(pico_ladder.manifest, middle_rung))
+    app = create_app(Service(engine, Choice(budget=None, reason="asked for")), max_body_bytes=4096)
+    with running(app, 0) as url:
+        yield url
 
 
 def test_predict_is_what_plain_http_answers(ask, url: str) -> None:

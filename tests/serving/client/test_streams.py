@@ -3,13 +3,14 @@
 import asyncio
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from merge_builder.ladder import Ladder, rung_at
 from serving.api.app import create_app
 from serving.client import (
     AsyncClient,
@@ -24,8 +25,10 @@ from serving.client import (
     UnexpectedAnswer,
     UnknownTask,
 )
-from serving.engine.engine import Engine
+from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
+
+from ..conftest import running
 
 TEXTS = [f"w{n % 90}" for n in range(200)]
 MODEL = {"ladder": "l", "revision": "r", "rung": "#0", "ratio": 1.0}
@@ -57,9 +60,11 @@ def stream(request: pytest.FixtureRequest) -> Callable[..., list]:
     return stream
 
 
-@pytest.fixture
-def url(engine: Engine, serve) -> str:
-    return serve(create_app(Service(engine, Choice(None, "asked for"), max_batch_tokens=40)))
+@pytest.fixture(scope="module")
+def url(pico_ladder: Ladder, middle_rung: int) -> Iterator[str]:
+    engine = load_engine(pico_ladder, rung_at(pico_ladder.manifest, middle_rung))
+    with running(create_app(Service(engine, Choice(None, "asked for"), max_batch_tokens=40)), 0) as url:
+        yield url
 
 
 def test_a_stream_holds_what_plain_calls_answer(stream, url: str) -> None:

@@ -1,7 +1,7 @@
 """Our client and NVIDIA's, over a real port, with images."""
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
+from merge_builder.ladder import Ladder, rung_at
 from serving.api.app import create_app
 from serving.client import (
     AsyncClient,
@@ -22,15 +23,18 @@ from serving.client import (
     UnknownTask,
     UnreadableImage,
 )
-from serving.engine.engine import Engine
+from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
 
 from ...images import LABELS, TOKENS, Ask, picture
+from ..conftest import running
 
 
-@pytest.fixture
-def url(engine: Engine, serve: Callable[..., str]) -> str:
-    return serve(create_app(Service(engine, Choice(None, "asked for"))))
+@pytest.fixture(scope="module")
+def url(image_ladder: Ladder, rung: int) -> Iterator[str]:
+    engine = load_engine(image_ladder, rung_at(image_ladder.manifest, rung))
+    with running(create_app(Service(engine, Choice(None, "asked for"))), 0) as url:
+        yield url
 
 
 @pytest.fixture
