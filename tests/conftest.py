@@ -3,6 +3,8 @@
 It is imported by every process of a run, so what loads torch is imported where it is needed.
 """
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,17 @@ settings.load_profile("no deadline")
 
 LABELS = {"mood": ("bad", "good"), "topic": ("art", "law", "sea"), "intent": ("ask", "buy", "call", "drop")}
 LONGEST = 48  # tokens
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """Half of a build of pico models is fsync, which guards against a loss of power: no test can see it.
+
+    Processes that tests start do call it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -91,7 +91,7 @@ def test_it_takes_the_best_candidate_at_every_step(linkage: Linkage) -> None:
 
 
 @pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_with_ties_and_zero_task_vectors(linkage: Linkage, data: st.DataObject) -> None:
     tasks = data.draw(st.integers(2, 4))

@@ -55,7 +55,7 @@ vectors = st.integers(2, 6).flatmap(
 
 
 @pytest.mark.parametrize("linkage", ["min", "average", "ward", "sum"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80)
 @given(vectors=vectors)
 def test_trace_is_the_brute_force_greedy(linkage: Linkage, vectors: list[list[list[int]]]) -> None:
     blocks = [np.array(block, float) for block in vectors]

@@ -36,7 +36,7 @@ def document(request: pytest.FixtureRequest, engine: Engine, serve, tmp_path: Pa
 
 
 SETTINGS = hypothesis.settings(
-    max_examples=15, derandomize=True, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=10, derandomize=True, database=None, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 
 
