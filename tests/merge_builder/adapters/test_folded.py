@@ -29,7 +29,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> TensorFile:
     return TensorFile(path)
 
 
-def folded(file: TensorFile, kind: str) -> tuple[FoldedTensor, np.ndarray]:
+@pytest.fixture(scope="module", params=["lora", "transposed", "rows", "columns"])
+def folded(request: pytest.FixtureRequest, file: TensorFile) -> tuple[FoldedTensor, np.ndarray]:
     """A folded tensor and what it is, computed densely in fp64."""
     t = file.tensors
     dense = {name: tensor.read().astype(float).reshape(tensor.shape) for name, tensor in t.items()}
@@ -44,15 +45,16 @@ def folded(file: TensorFile, kind: str) -> tuple[FoldedTensor, np.ndarray]:
         ),
         "rows": (Rescaled(t["by-row"], COLUMNS, True), dense["weight"] * dense["by-row"]),
         "columns": (Rescaled(t["by-column"], COLUMNS, False), dense["weight"] * dense["by-column"]),
-    }[kind]
+    }[request.param]
     return FoldedTensor(t["weight"], change, file, "weight"), expected
 
 
-@pytest.mark.parametrize("kind", ["lora", "transposed", "rows", "columns"])
 @given(ends=st.tuples(st.integers(0, ROWS * COLUMNS), st.integers(0, ROWS * COLUMNS)))
-def test_any_range_is_that_range_of_the_dense_tensor(file: TensorFile, kind: str, ends: tuple[int, int]) -> None:
+def test_any_range_is_that_range_of_the_dense_tensor(
+    folded: tuple[FoldedTensor, np.ndarray], ends: tuple[int, int]
+) -> None:
     start, stop = sorted(ends)
-    tensor, expected = folded(file, kind)
+    tensor, expected = folded
     values = tensor.read(start, stop)
     np.testing.assert_allclose(values, expected.reshape(-1)[start:stop], rtol=1e-5, atol=1e-5)
     assert values.tobytes() == tensor.read()[start:stop].tobytes()
