@@ -85,7 +85,7 @@ def test_a_depth_that_is_better_is_evaluated_and_exported(mergeladder, recipe_fi
 def test_ctrl_c_keeps_what_was_found_and_the_same_command_goes_on(
     mergeladder, recipe_file, data, tmp_path, monkeypatch
 ) -> None:
-    command = ("tune", recipe_file, "--data", data, "--tuner", "df-merge", "--rung", "1", "--trials", 4, "--rows", 9)
+    command = ("tune", recipe_file, "--data", data, "--tuner", "df-merge", "--rung", "1", "--trials", 3, "--rows", 9)
     whole = mergeladder(*command, "--json", tmp_path / "whole").document
     real, calls = deploy.bench.runner_of, []
 
