@@ -46,7 +46,9 @@ class Workers:
     def __call__(self, setup: Setup) -> Callable[[Sequence[Job]], Iterator[Answer]]:
         self.stop()
         self._setup = ray.put(setup)
-        self._actors = [self._start() for _ in range(self.count)]
+        self._actors = [self._begin() for _ in range(self.count)]  # all at once: each loads torch and opens the ladder
+        for actor in self._actors:
+            self._await(actor)
         return self.spread
 
     def spread(self, jobs: Sequence[Job]) -> Iterator[Answer]:
@@ -86,8 +88,10 @@ class Workers:
             ray.kill(actor)
         self._actors = []
 
-    def _start(self) -> Any:
-        actor = ray.remote(num_cpus=1)(_Worker).remote(self._setup)
+    def _begin(self) -> Any:
+        return ray.remote(num_cpus=1)(_Worker).remote(self._setup)
+
+    def _await(self, actor: Any) -> None:
         try:
             self.on_worker(ray.get(actor.place.remote()))
         except RayActorError as error:
@@ -95,10 +99,10 @@ class Workers:
                 f"a worker did not start: {error}. The recipe's models, the rows and OUT have to lie at the same paths "
                 "on every node"
             ) from error
-        return actor
 
     def _replace(self, lost: Any) -> Any:
-        actor = self._start()
+        actor = self._begin()
+        self._await(actor)
         self._actors[self._actors.index(lost)] = actor
         return actor
 
@@ -122,7 +126,8 @@ def ray_workers(
             else:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
-            raise InputError(f"no Ray cluster answers at {address}: {error}") from error
+            hint = "where it takes a token, set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN if ~/.ray/auth_token is not it"
+            raise InputError(f"no Ray cluster answers at {address}: {error} ({hint})") from error
         except Exception as error:  # Ray has no type for a node that does not start in time
             raise MergeLadderError(f"Ray did not start: {error}") from error
     workers = Workers(count, on_worker)

@@ -2,16 +2,21 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import yaml
+from ray.cluster_utils import Cluster
 
 from deploy.bench import engine_bench
 from deploy.runner import engine_runner
@@ -117,3 +122,48 @@ def test_a_worker_that_cannot_start_is_told(pool: Pool) -> None:
     nothing: Any = None
     with pytest.raises(MergeLadderError, match="did not start"):
         pool[0](nothing)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of two nodes with a processor each."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_raylet_start_wait_time_s", "120")
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        nodes.add_node(num_cpus=1)
+        yield nodes.address
+    finally:
+        nodes.shutdown()
+
+
+def test_the_command_finds_the_same_with_workers_on_two_nodes_of_a_cluster(
+    search: Search, cluster: str, recipe_file: Path, tmp_path: Path
+) -> None:
+    settings = Settings("automerge", ("1",), rows=18, trials=7)
+    alone, _ = search(settings, "alone")
+    program = Path(sys.executable).with_name("mergeladder")
+    own = ["--tuner", "automerge", "--rung", "1", "--rows", "18", "--trials", "7", "--json"]
+    command = [program, "tune", recipe_file, tmp_path / "together", "--data", tmp_path / "data.yaml", *own]
+    nodes, printed = set(), ""
+    with subprocess.Popen(
+        [*command, "--workers", "2", "--ray", cluster],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    ) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        for line in process.stderr:
+            printed += line
+            if found := re.match(r"worker (\d+) on ", line):
+                nodes.add(psutil.Process(int(found[1])).ppid())  # a node's raylet
+        document = process.stdout.read()
+    assert process.returncode == 0, printed
+    assert len(nodes) == 2
+    (expected,), (told,) = alone.document["rungs"], json.loads(document)["rungs"]
+    for key in ("parameters", "found", "untuned", "published"):
+        assert told[key] == json.loads(json.dumps(expected[key]))
+    ladders = [(tmp_path / out / "ladder.json").read_bytes() for out in ("alone", "together")]
+    assert ladders[0] == ladders[1]
