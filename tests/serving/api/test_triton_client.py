@@ -1,37 +1,29 @@
 """NVIDIA's client, which nobody here wrote, against a real server on a real port."""
 
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import tritonclient.http as triton
-import uvicorn
 from tritonclient.utils import InferenceServerException
 
+from merge_builder.ladder import Ladder, rung_at
 from serving.api.app import create_app
-from serving.engine.engine import Engine
+from serving.engine.engine import Engine, load_engine
 from serving.service import Choice, Service
+
+from ..conftest import running
 
 TEXTS = ["w1 w2", "w3", "w4 w5 w6"]
 
 
-@pytest.fixture
-def client(engine: Engine) -> Iterator[triton.InferenceServerClient]:
-    app = create_app(Service(engine, Choice(None, "asked for")))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        thread.join(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    client = triton.InferenceServerClient(f"127.0.0.1:{port}")
-    yield client
-    client.close()
-    server.should_exit = True
-    thread.join(10)
-    assert not thread.is_alive()
+@pytest.fixture(scope="module")
+def client(pico_ladder: Ladder, middle_rung: int) -> Iterator[triton.InferenceServerClient]:
+    engine = load_engine(pico_ladder, rung_at(pico_ladder.manifest, middle_rung))
+    with running(create_app(Service(engine, Choice(None, "asked for"))), 0) as url:
+        client = triton.InferenceServerClient(url.removeprefix("http://"))
+        yield client
+        client.close()
 
 
 def bytes_input(name: str, texts: list[str], *, binary: bool) -> triton.InferInput:
