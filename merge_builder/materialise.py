@@ -23,7 +23,6 @@ from merge_builder.masked_writer import MaskedWriter
 from merge_builder.methods import Method
 from merge_builder.methods.dare import Dare, sparsify
 from merge_builder.similarity import chunk_size
-from merge_builder.statistics import Magnitudes
 
 # The "group" of the base's own version.
 NOBODY: Group = ()
@@ -78,13 +77,16 @@ class BlockInput:
 
 @dataclass(frozen=True)
 class Merging:
-    """How groups are merged: the method, its parameters, and what it asks for beside the task vectors."""
+    """How groups are merged: the method, its parameters, and what it asks for of whole task vectors.
+
+    `measured` holds that by the input's name, each for every task.
+    """
 
     method: Method
     parameters: Mapping[str, Any]
     tasks: tuple[str, ...]
     dare: Dare | None = None
-    magnitudes: Sequence[Magnitudes] = field(default=())
+    measured: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 def write_versions(
@@ -142,9 +144,7 @@ def _method_inputs(
         np.subtract(values.astype(np.float32, copy=False), base, out=row)
         if how.dare is not None:
             sparsify(row, how.dare, task, block.names[index], stretch[0])
-    inputs: dict[str, Any] = {"task_vectors": vectors.reshape(len(own), *shape)}
-    if "magnitudes" in how.method.inputs:
-        inputs["magnitudes"] = how.magnitudes
+    inputs: dict[str, Any] = {"task_vectors": vectors.reshape(len(own), *shape), **how.measured}
     if "fisher" in how.method.inputs:
         rows = [values[index].read(*stretch).astype(np.float32, copy=False) for values in block.fisher]
         inputs["fisher"] = np.stack(rows).reshape(len(own), *shape)

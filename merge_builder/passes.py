@@ -4,10 +4,10 @@ A block is one thread's work from end to end, so results depend on neither the n
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from merge_builder.compute_trace import make_compute_trace
 from merge_builder.errors import InputError
 from merge_builder.ladder.manifest import Kind
 from merge_builder.ladder.store import group_id, version_path
+from merge_builder.lengths import matrix_lengths, task_length
 from merge_builder.linkage import Group
 from merge_builder.materialise import BlockInput, Merging, Stored, write_versions
 from merge_builder.methods import find_method
@@ -91,8 +92,22 @@ def merging_of(recipe: Recipe, blocks: list[BlockInput], workers: int, progress:
     use = recipe.method_use
     method = find_method(use.name)
     parameters = {key: value for key, value in use.parameters.items() if key != "dare"}
-    found = _magnitudes(len(recipe.tasks), blocks, workers, progress) if "magnitudes" in method.inputs else ()
-    return Merging(method, parameters, tuple(recipe.tasks), recipe.dare, found)
+    measured: dict[str, Sequence[Any]] = {}
+    if "magnitudes" in method.inputs:
+        measured["magnitudes"] = _magnitudes(len(recipe.tasks), blocks, workers, progress)
+    if "lengths" in method.inputs:
+        measured["lengths"] = _lengths(len(recipe.tasks), blocks, workers, progress)
+    return Merging(method, parameters, tuple(recipe.tasks), recipe.dare, measured)
+
+
+def _lengths(tasks: int, blocks: list[BlockInput], workers: int, progress: Progress) -> list[float]:
+    def measure(block: BlockInput, on_read: Callable[[int], None]) -> list[list[float]]:
+        found = [matrix_lengths(block.base, expert) for expert in block.experts]
+        on_read(_bytes_read(block))
+        return found
+
+    by_block = _each_block(measure, blocks, workers, "measuring task vectors", progress)
+    return [task_length([length for own in by_block for length in own[task]]) for task in range(tasks)]
 
 
 def _magnitudes(tasks: int, blocks: list[BlockInput], workers: int, progress: Progress) -> tuple[Magnitudes, ...]:

@@ -43,13 +43,14 @@ def plan(recipe: Recipe, threads: int | None = None) -> BuildPlan:
         made = sum(most_made_bytes(block, method.masked) for block in blocks)
         heads = sum(tensor.nbytes for expert in inputs.experts for tensor in expert.parts.head.values())
         read = own + sum(tensor.nbytes for block in blocks for tensor in block.base)
+        passes = 4 if {"magnitudes", "lengths"} & set(method.inputs) else 3
         whole = max((_whole_tensor_bytes(t.shape, len(tasks)) for block in blocks for t in block.base), default=0)
         chunk = 2 * BUFFER_BYTES if method.unit == "element" else whole
         return BuildPlan(
             tasks=tasks,
             blocks=len(blocks),
             rungs=len(blocks) * (len(tasks) - 1) + 1,
-            bytes_read=3 * read + heads,
+            bytes_read=passes * read + heads,
             bytes_written=own + made + heads,
             peak_memory=workers * max(chunk, 2 * BUFFER_BYTES),
         )

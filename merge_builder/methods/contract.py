@@ -30,7 +30,7 @@ MaskedFunction = Callable[..., tuple[Array, NDArray[np.bool_]]]
 Prepare = Callable[[Array], Any]
 Unit = Literal["element", "tensor"]
 
-INPUTS = ("task_vectors", "magnitudes", "fisher", "prepared")
+INPUTS = ("task_vectors", "magnitudes", "lengths", "fisher", "prepared")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Method:
         unit: `element` methods treat every weight alone and are given any slice of a flattened tensor;
             `tensor` methods are given whole tensors in their own shape.
         inputs: which of `INPUTS` the function takes, each a sequence over the group's members:
-            task_vectors; magnitudes (`Magnitudes` of each task's whole task vector); fisher (values of the same
-            shape as the task vectors, from the recipe's files); prepared (what `prepare` made of each).
+            task_vectors; magnitudes (`Magnitudes` of each task's whole task vector); lengths (how far training moved
+            each task, see `task_length`); fisher (values of the same shape as the task vectors, from the recipe's
+            files); prepared (what `prepare` made of each).
         function: what was decorated.
         parameters: the hyper-parameters as a closed model.
         masked: the function is a `MaskedFunction`; a member's weights are base + rescaler * mask * shared vector.

@@ -76,3 +76,27 @@ def test_what_dare_drops_does_not_depend_on_the_order_of_the_tasks(tmp_path: Pat
     before, after = _weights(first, steps, "a"), _weights(turned, steps, "a")
     for tensor, weights in before.items():
         np.testing.assert_allclose(weights, after[tensor], atol=1e-6)
+
+
+@pytest.mark.parametrize(("step", "wudi"), [(0.004, 1.0), (0.2, 0.5)])
+def test_the_default_goes_by_how_far_whole_tasks_moved(tmp_path: Path, step: float, wudi: float) -> None:
+    """Two tasks, so that Iso-C has no share; both move every matrix by `step` of its norm, or one a hundred times."""
+    base = random_encoder(0)
+    write_base(tmp_path / "base", base)
+    rng = np.random.default_rng(1)
+    for task in "ab":
+        own = {name: values + step * values.std() * rng.normal(size=values.shape) for name, values in base.items()}
+        own["pooler.dense.weight"] = base["pooler.dense.weight"] + 100 * (
+            own["pooler.dense.weight"] - base["pooler.dense.weight"]
+        )
+        write_expert(tmp_path / task, {name: values.astype(np.float32) for name, values in own.items()})
+    last = []
+    for number, method in enumerate(({}, {"method": {"name": "wudi", "ridge": 0.1}}, {"method": {"name": "tsv"}})):
+        document = {"base": "base", "tasks": {task: {"model": task} for task in "ab"}} | method
+        (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(document))
+        ladder = build(load_recipe(tmp_path / "recipe.yaml"), tmp_path / f"{number}")
+        last.append(_weights(ladder, len(ladder.manifest.trace), "a"))
+    default, all_wudi, all_tsv = last
+    for tensor, weights in default.items():
+        expected = wudi * all_wudi[tensor] + (1 - wudi) * all_tsv[tensor]
+        np.testing.assert_allclose(weights, expected, atol=1e-5 * (1 + np.abs(expected).max()))
