@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import peft
@@ -29,11 +30,15 @@ TEXTS = ((7, 3, 1, 90), (5, 6), (8, 9, 10, 11, 12, 13, 14))
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where a base lies, and experts are to lie."""
+    return _with_base(tmp_path)
+
+
+def _with_base(folder: Path) -> Path:
     torch.manual_seed(0)
     model = RobertaModel(ROWS["roberta"].config(**ROWS["roberta"].keys))
     _shake(model, 0.2)
-    _save(model, tmp_path / "base", tokenizer())
-    return tmp_path
+    _save(model, folder / "base", tokenizer())
+    return folder
 
 
 @torch.no_grad()
@@ -53,10 +58,10 @@ def _expert(folder: Path, labels: int) -> RobertaForSequenceClassification:
     return model
 
 
-def _build(folder: Path, **keys: str) -> Ladder:
+def _build(folder: Path, out: str = "ladder", **keys: Any) -> Ladder:
     recipe = {"base": "base", "tasks": {task: {"model": task} for task in TASKS}, **keys}
     (folder / "recipe.yaml").write_text(json.dumps(recipe))
-    return build(load_recipe(folder / "recipe.yaml"), folder / "ladder", threads=1)
+    return build(load_recipe(folder / "recipe.yaml"), folder / out, threads=1)
 
 
 def _assert_answers(engine: Engine, task: str, model: torch.nn.Module, *texts: tuple[int, ...]) -> None:
@@ -68,12 +73,23 @@ def _assert_answers(engine: Engine, task: str, model: torch.nn.Module, *texts: t
         np.testing.assert_allclose(logits[task], expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["tsv", "task_arithmetic", "ties", "emr", "iso", "wudi", "pcb"])
-def test_experts_that_differ_in_their_head_alone_are_themselves_on_every_rung(folder: Path, method: str) -> None:
+Saved = tuple[Path, dict[str, RobertaForSequenceClassification]]
+
+
+@pytest.fixture(scope="module")
+def new_heads(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """Experts that differ from their base in the head alone: where they lie, and themselves."""
+    folder = _with_base(tmp_path_factory.mktemp("heads"))
     models = {task: _expert(folder, labels) for labels, task in enumerate(TASKS, 2)}
     for task, model in models.items():
         model.save_pretrained(folder / task)
-    ladder = _build(folder, method={"name": method})
+    return folder, models
+
+
+@pytest.mark.parametrize("method", ["tsv", "task_arithmetic", "ties", "emr", "iso", "wudi", "pcb"])
+def test_experts_that_differ_in_their_head_alone_are_themselves_on_every_rung(new_heads: Saved, method: str) -> None:
+    folder, models = new_heads
+    ladder = _build(folder, method, method={"name": method})
 
     assert {step.similarity for step in ladder.manifest.trace} == {1.0}
     item = Encoded(TEXTS[2], (0,) * 7, TASKS)
