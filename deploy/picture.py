@@ -64,7 +64,7 @@ def spread(rungs: Sequence[RungSize], rows: int, chosen: RungSize | None) -> lis
 
 
 def _end_note(rung: RungSize, manifest: Manifest) -> str:
-    if rung.index == 0:
+    if rung.index == 0 and manifest.trace:  # without a trace: one stack of layers, or one task
         return "every expert"
     if rung.index < len(manifest.rungs) - 1:
         return ""

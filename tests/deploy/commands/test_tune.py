@@ -68,7 +68,7 @@ def test_a_depth_that_is_better_is_evaluated_and_exported(mergeladder, recipe_fi
     (own,) = told.document["rungs"]
     assert own["published"]
     assert mergeladder("verify", out).code == 0
-    assert mergeladder("inspect", out).code == 0
+    assert "one shared model" in mergeladder("inspect", out).err
     scores = mergeladder("evaluate", out, "--data", data, "--json", "-").document
     assert mergeladder("export", out, "--task", "mood", "--rung", "1", tmp_path / "mood").code == 0
     assert "depth-wise integration" in (tmp_path / "mood" / "README.md").read_text()
