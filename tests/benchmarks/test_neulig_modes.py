@@ -12,7 +12,8 @@ from transformers import AutoImageProcessor, BertForSequenceClassification, Dino
 from merge_builder.evaluation import Row
 
 from .. import images
-from ..conftest import LABELS, tokenizer
+from ..checkpoints import tokenizer
+from ..conftest import LABELS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "suite"))
 from neulig_modes import examples_of, load_encoders, merged

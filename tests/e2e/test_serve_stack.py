@@ -14,7 +14,8 @@ from merge_builder.tuning.depth.sources import open_sources
 from merge_builder.tuning.depth.stack import Placed, Stack
 from merge_builder.tuning.material import open_material
 
-from ..conftest import LABELS, tokenizer
+from ..checkpoints import tokenizer
+from ..conftest import LABELS
 
 pytestmark = pytest.mark.e2e
 # Three layers of two experts' two, one of them repeated, the embeddings and the pooler of a third one.
