@@ -119,7 +119,7 @@ def write_versions(
                         sink.write(raw.astype(numpy_dtype(specs[group][index].dtype), copy=False))
                     else:
                         sink.write(own[group[0]])
-                on_read(base.nbytes + sum(values.nbytes for values in own))
+                on_read(raw.nbytes + sum(values.nbytes for values in own))
         return {group: sink.finish() for group, sink in sinks.items()}
 
 

@@ -33,7 +33,7 @@ def serve(
     Example: [bold]mergeladder serve ladder/ --budget 300MiB[/], then
     [bold]curl localhost:8000/v1/tasks/sst2/predict -d '{"inputs": ["a fine film"]}'[/]
 
-    Ctrl-C finishes the requests that are under way and leaves with exit code 0.
+    Ctrl-C finishes the requests that are under way, for half a minute at most, and leaves with exit code 0.
     """
     from deploy.access import Access
     from deploy.local import local_config, serve_until_stopped

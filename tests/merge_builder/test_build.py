@@ -117,6 +117,18 @@ def test_half_precision_is_merged_in_fp32_and_stored_as_it_came(tmp_path: Path) 
     assert verify(ladder) == []
 
 
+def test_progress_counts_the_bytes_as_they_are_stored(tmp_path: Path) -> None:
+    weights = random_encoder(0)
+    write_base(tmp_path / "base", {name: values.astype(np.float16) for name, values in weights.items()})
+    for seed, task in enumerate("ab", 1):
+        write_expert(tmp_path / task, fine_tune(weights, seed))
+    last: dict[str, tuple[int, int]] = {}
+    recipe = load_recipe(write_recipe(tmp_path, ["a", "b"], method={"name": "blend"}))
+    build(recipe, tmp_path / "ladder", progress=lambda stage, done, total, _unit: last.update({stage: (done, total)}))
+    assert {"measuring task vectors", "writing blocks"} <= set(last)
+    assert all(done == total for done, total in last.values())
+
+
 def test_one_task_makes_a_ladder_of_one_rung(suite: Path) -> None:
     ladder = build(load_recipe(write_recipe(suite, ["a"])), suite / "ladder")
     assert [rung.ratio for rung in ladder.manifest.rungs] == [1.0]
