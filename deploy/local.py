@@ -122,7 +122,11 @@ def _start(args: AppArgs, sizing: Sizing) -> str:
 
     # Ray puts the working directory first on its workers' import path: a user's may hold a `deploy` of its own.
     with chdir(Path(__file__).parents[1]):
-        session = ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            session = ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # Ray's own are of that type, as where its processes take more than half a minute
+            remedy = "try again when this machine is less busy, or look at its disk"
+            raise MergeLadderError(f"Ray did not start: {str(error).rstrip('.')} ({remedy})") from error
     logs = Path(session.address_info["session_dir"]) / "logs" / "serve"
     serve.start(proxy_location="Disabled", logging_config=LOGGING)
     # Ray gives a replica's math libraries as many threads as it has processors.

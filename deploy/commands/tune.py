@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from deploy.console import console, print_document, say
 from deploy.options import AsJson
@@ -117,7 +118,8 @@ def tune(
                 spread=spread,
             )
     except KeyboardInterrupt:
-        say(f"stopped: what was found is kept in {working_folder(out)}; run the same command again to go on")
+        kept = escape(str(working_folder(out)))
+        say(f"stopped: what was found is kept in {kept}; run the same command again to go on")
         raise typer.Exit(1) from None
     _tell(report)
     if as_json:
@@ -152,7 +154,7 @@ def _tell(report: "Report") -> None:
         f"{sum(cost.cpu_seconds for cost in spent) / 60:.1f} CPU-minutes"
     )
     if report.out.exists():
-        say(f"next: mergeladder evaluate {report.out} --data TEST.yaml")
+        say(f"next: mergeladder evaluate {escape(str(report.out))} --data TEST.yaml")
     else:
         say("no model was written: the untuned ladder's 1x is the better one")
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from deploy.console import console, print_document, say
 
 if TYPE_CHECKING:
@@ -39,4 +41,4 @@ def _tell(report: "RouterReport") -> None:
         f"{report.chance:.1%}; least of {worst}, {report.tasks[worst]:.1%}; {report.held_out_rows} texts)"
     )
     if report.published:
-        say(f'next: mergeladder serve {report.out}, and ask with "tasks": "auto"')
+        say(f'next: mergeladder serve {escape(str(report.out))}, and ask with "tasks": "auto"')
