@@ -1,6 +1,8 @@
 """Synthetic checkpoints of real shapes: a base and experts whose task vectors are N(0, 1e-3)."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +80,21 @@ def vit() -> tuple[dict[str, Any], Shapes]:
 def write_suite(folder: Path, config: dict[str, Any], shapes: Shapes, experts: int, **recipe: Any) -> Path:
     """Write `base`, `expert0`… and `recipe.yaml` into `folder`, unless they are there; returns the recipe."""
     names = [f"expert{number}" for number in range(experts)]
-    for number, name in enumerate(["base", *names]):
-        if not (folder / name / "model.safetensors").exists():
-            weights = _weights(shapes, number)
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            (folder / name / "config.json").write_text(json.dumps(config))
-            save_file(weights, folder / name / "model.safetensors", {"format": "pt"})
+    # In a process of its own: what this one ever held counts as the peak of every process that it starts.
+    with ProcessPoolExecutor(1, get_context("spawn")) as writer:
+        for number, name in enumerate(["base", *names]):
+            writer.submit(_write, folder / name, config, shapes, number).result()
     document = {"base": "base", "tasks": {name: {"model": name} for name in names}} | recipe
     path = folder / f"{'-'.join(str(value) for value in recipe['method'].values())}.yaml"
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
+
+
+def _write(folder: Path, config: dict[str, Any], shapes: Shapes, number: int) -> None:
+    if not (folder / "model.safetensors").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(config))
+        save_file(_weights(shapes, number), folder / "model.safetensors", {"format": "pt"})
 
 
 def _weights(shapes: Shapes, number: int) -> dict[str, np.ndarray]:
