@@ -5,6 +5,7 @@ ladder = build(load_recipe(Path("recipe.yaml")), Path("ladder"))
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def build(
     """
     workers = threads or len(os.sched_getaffinity(0))
     with open_inputs(recipe) as inputs, open_fisher(recipe, inputs) as fisher, threadpool_limits(1):
-        sources = _hash_inputs(inputs, recipe, progress)
+        sources = _hash_inputs(inputs, recipe, workers, progress)
         provenance = Provenance(
             recipe=recipe.model_dump(mode="json"),
             base=sources["base"],
@@ -78,12 +79,19 @@ def block_input(inputs: Inputs, name: str, fisher: Mapping[str, Mapping[str, Sto
     return BlockInput(name, names, base, experts, measured, inputs.dtype)
 
 
-def _hash_inputs(inputs: Inputs, recipe: Recipe, progress: Progress) -> dict[str, Source]:
+def _hash_inputs(inputs: Inputs, recipe: Recipe, workers: int, progress: Progress) -> dict[str, Source]:
     named = {"base": (recipe.base, inputs.base)}
     named |= {f"expert {e.task}": (recipe.tasks[e.task].model, e.checkpoint) for e in inputs.experts}
-    sources = {}
-    for done, (role, (model, checkpoint)) in enumerate(named.items()):
-        progress("hashing inputs", done, len(named), "models")
-        sources[role] = Source(model=model, files=checkpoint.hashes())
-    progress("hashing inputs", len(named), len(named), "models")
-    return sources
+    progress("hashing inputs", 0, len(named), "models")
+    with ThreadPoolExecutor(workers) as pool:
+        hashing = [pool.submit(checkpoint.hashes) for _, checkpoint in named.values()]
+        try:
+            for done, _ in enumerate(as_completed(hashing), 1):
+                progress("hashing inputs", done, len(named), "models")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {
+        role: Source(model=model, files=hashes.result())
+        for (role, (model, _)), hashes in zip(named.items(), hashing, strict=True)
+    }
