@@ -23,6 +23,7 @@ from merge_builder.errors import InputError, MergeLadderError
 from merge_builder.evaluation import TaskData, evaluate, load_data, rungs_to_evaluate, summarise
 from merge_builder.ladder import Ladder, open_ladder, select
 from merge_builder.ladder.store import MANIFEST
+from merge_builder.methods import find_method
 from merge_builder.recipe import load_recipe
 
 SIZES = ("1", "1.5", "2")  # and the experts, which every score is told relative to
@@ -56,16 +57,20 @@ def run_demo(*, fast: bool) -> None:
 
 
 def _built(assets: DemoAssets) -> Ladder:
-    """The ladder of the assets' recipe, from the folder where an earlier run left it or built now."""
-    recipe = hashlib.sha256(assets.recipe.read_bytes()).hexdigest()[:12]
-    folder = assets.recipe.parent / f"ladder-{recipe}"
+    """The ladder of the assets' recipe, from the folder where an earlier run left it or built now.
+
+    The folder is named after the recipe and its method's formula: another version of the program may merge otherwise.
+    """
+    recipe = load_recipe(assets.recipe)
+    made_of = assets.recipe.read_bytes() + find_method(recipe.method_use.name).formula.encode()
+    folder = assets.recipe.parent / f"ladder-{hashlib.sha256(made_of).hexdigest()[:12]}"
     if (folder / MANIFEST).exists():
         try:
             return open_ladder(folder)
         except InputError:  # another version of the program made it
             shutil.rmtree(folder)
     with progress_bars(console) as progress:
-        return build(load_recipe(assets.recipe), folder, progress=progress)
+        return build(recipe, folder, progress=progress)
 
 
 def _evaluated(ladder: Ladder, assets: DemoAssets) -> Mapping[str, TaskData]:
