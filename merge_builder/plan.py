@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from merge_builder.build import block_input
 from merge_builder.inputs import open_inputs
 from merge_builder.methods import find_method
+from merge_builder.methods.contract import MEASURED
 from merge_builder.recipe import Recipe
 from merge_builder.similarity import BUFFER_BYTES
 from merge_builder.storage import most_made_bytes, stored_bytes
@@ -43,7 +44,7 @@ def plan(recipe: Recipe, threads: int | None = None) -> BuildPlan:
         made = sum(most_made_bytes(block, method.masked) for block in blocks)
         heads = sum(tensor.nbytes for expert in inputs.experts for tensor in expert.parts.head.values())
         read = own + sum(tensor.nbytes for block in blocks for tensor in block.base)
-        passes = 4 if {"magnitudes", "lengths"} & set(method.inputs) else 3
+        passes = 4 if set(MEASURED) & set(method.inputs) else 3
         whole = max((_whole_tensor_bytes(t.shape, len(tasks)) for block in blocks for t in block.base), default=0)
         chunk = 2 * BUFFER_BYTES if method.unit == "element" else whole
         return BuildPlan(

@@ -30,7 +30,9 @@ MaskedFunction = Callable[..., tuple[Array, NDArray[np.bool_]]]
 Prepare = Callable[[Array], Any]
 Unit = Literal["element", "tensor"]
 
-INPUTS = ("task_vectors", "magnitudes", "lengths", "fisher", "prepared")
+# Those that are measured on whole task vectors, which costs a pass over the experts.
+MEASURED = ("magnitudes", "lengths")
+INPUTS = ("task_vectors", *MEASURED, "fisher", "prepared")
 
 
 @dataclass(frozen=True)
