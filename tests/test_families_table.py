@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from merge_builder.blocks.partition import LAYOUTS
-from serving.engine.families import FAMILIES
+from serving.engine.families import FAMILIES, family_of
 
 from .merge_builder.test_families import CASES as BUILT
 from .serving.engine.families.image_rows import ROWS as IMAGES
@@ -20,8 +20,9 @@ EXPORTED = {case.config.model_type for case in BUILT.values()} | SERVED
 
 def _table() -> str:
     merged = [model_type for layout in LAYOUTS for model_type in layout.model_types]
-    served = sorted(FAMILIES, key=lambda name: (FAMILIES[name].modality != "text", name))
-    lines = [f"| `{name}` | {FAMILIES[name].modality} | yes | yes | yes | yes |" for name in served]
+    inputs = {name: family_of(name).modality for name in FAMILIES}
+    served = sorted(FAMILIES, key=lambda name: (inputs[name] != "text", name))
+    lines = [f"| `{name}` | {inputs[name]} | yes | yes | yes | yes |" for name in served]
     lines += [f"| `{name}` | text | yes | not yet | not yet | yes |" for name in sorted(set(merged) - set(FAMILIES))]
     return HEADER + "\n".join(lines) + "\n"
 

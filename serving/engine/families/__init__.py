@@ -1,42 +1,29 @@
 """Family adapters, one file for each transformers architecture, found by `model_type`."""
 
+from importlib import import_module
+
 from merge_builder.errors import InputError
-from serving.engine.families import (
-    albert,
-    beit,
-    bert,
-    clip,
-    deberta_v2,
-    deit,
-    dinov2,
-    distilbert,
-    electra,
-    modernbert,
-    mpnet,
-    roberta,
-    swin,
-    vit,
-)
 from serving.engine.families.family import Family
 
+# The file of each, imported when it is asked for: every adapter brings its transformers model, which takes memory.
 FAMILIES = {
-    "albert": albert.FAMILY,
-    "beit": beit.FAMILY,
-    "bert": bert.FAMILY,
-    "camembert": roberta.FAMILY,
-    "clip": clip.FAMILY,
-    "clip_vision_model": clip.FAMILY,
-    "deberta-v2": deberta_v2.FAMILY,
-    "deit": deit.FAMILY,
-    "dinov2": dinov2.FAMILY,
-    "distilbert": distilbert.FAMILY,
-    "electra": electra.FAMILY,
-    "modernbert": modernbert.FAMILY,
-    "mpnet": mpnet.FAMILY,
-    "roberta": roberta.FAMILY,
-    "swin": swin.FAMILY,
-    "vit": vit.FAMILY,
-    "xlm-roberta": roberta.FAMILY,
+    "albert": "albert",
+    "beit": "beit",
+    "bert": "bert",
+    "camembert": "roberta",
+    "clip": "clip",
+    "clip_vision_model": "clip",
+    "deberta-v2": "deberta_v2",
+    "deit": "deit",
+    "dinov2": "dinov2",
+    "distilbert": "distilbert",
+    "electra": "electra",
+    "modernbert": "modernbert",
+    "mpnet": "mpnet",
+    "roberta": "roberta",
+    "swin": "swin",
+    "vit": "vit",
+    "xlm-roberta": "roberta",
 }
 
 
@@ -48,4 +35,5 @@ def family_of(model_type: str) -> Family:
     """
     if model_type not in FAMILIES:
         raise InputError(f"models of type {model_type!r} cannot be served; supported are {', '.join(sorted(FAMILIES))}")
-    return FAMILIES[model_type]
+    family: Family = import_module(f"{__name__}.{FAMILIES[model_type]}").FAMILY
+    return family
