@@ -11,11 +11,11 @@ from merge_builder.ladder.rungs import rung_table
 from merge_builder.ladder.store import group_id
 from merge_builder.linkage import Group
 from merge_builder.materialise import BlockInput
-from merge_builder.passes import Written
 from merge_builder.recipe import Recipe
 from merge_builder.storage import stored_bytes
 from merge_builder.task_entry import task_entry
 from merge_builder.trace import Merge
+from merge_builder.write_blocks import Written
 
 
 def assemble_manifest(

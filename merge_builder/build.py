@@ -4,28 +4,34 @@ ladder = build(load_recipe(Path("recipe.yaml")), Path("ladder"))
 """
 
 import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from merge_builder.assemble import assemble_manifest
 from merge_builder.card import ladder_card
 from merge_builder.checkpoints import StoredTensor
 from merge_builder.checkpoints.files import write_atomic
+from merge_builder.checkpoints.tensor_file import TensorFile
+from merge_builder.compute_trace import make_compute_trace
 from merge_builder.errors import MergeLadderError
 from merge_builder.fisher_files import open_fisher
 from merge_builder.inputs import Inputs, open_inputs
 from merge_builder.ladder.manifest import Provenance, Source
 from merge_builder.ladder.store import CARD, Ladder
 from merge_builder.materialise import BlockInput
-from merge_builder.passes import trace_merges, write_blocks
+from merge_builder.methods import find_method
 from merge_builder.progress import Progress, silent
 from merge_builder.recipe import Recipe
 from merge_builder.side_files import copy_base_files, write_heads
+from merge_builder.survey import survey
+from merge_builder.trace import Merge, make_trace
 from merge_builder.workspace import claim, fingerprint, publish
+from merge_builder.write_blocks import merging_of, write_blocks
 
 LIBRARIES = ("mergeladder", "numpy", "safetensors")
 
@@ -48,20 +54,21 @@ def build(
         MergeLadderError: writing failed, for example on a full disk.
     """
     workers = threads or len(os.sched_getaffinity(0))
+    tasks, method = list(recipe.tasks), find_method(recipe.method_use.name)
     with open_inputs(recipe) as inputs, open_fisher(recipe, inputs) as fisher, threadpool_limits(1):
-        sources = _hash_inputs(inputs, recipe, workers, progress)
-        provenance = Provenance(
-            recipe=recipe.model_dump(mode="json"),
-            base=sources["base"],
-            experts={task: sources[f"expert {task}"] for task in recipe.tasks},
-            libraries={name: version(name) for name in LIBRARIES},
+        blocks = [block_input(inputs, name, fisher) for name in inputs.base_parts.blocks]
+        measured_from = {task: next(iter(values.values())).file for task, values in fisher.items()}
+        files = [*inputs.files, *measured_from.values()]
+        found = survey(
+            blocks, files, tasks, method, allow_nonfinite=allow_nonfinite, workers=workers, progress=progress
         )
+        provenance = _provenance(recipe, inputs, measured_from, found.sha256)
         if (done := claim(out, fingerprint(provenance.model_dump(mode="json")))) is not None:
             return done
-        blocks = [block_input(inputs, name, fisher) for name in inputs.base_parts.blocks]
-        merges = trace_merges(recipe, blocks, inputs.stages(), allow_nonfinite, workers, progress)
+        merges = trace_merges(recipe, found.grams, [block.nbytes for block in blocks], inputs.stages())
         try:
-            written = write_blocks(recipe, out, blocks, merges, workers, progress)
+            how = merging_of(recipe, found.measured)
+            written = write_blocks(recipe, out, blocks, merges, how, workers, progress)
             heads = write_heads(out, inputs)
             base_files = copy_base_files(out, inputs)
             manifest = assemble_manifest(recipe, inputs, blocks, merges, written, heads, base_files, provenance)
@@ -79,19 +86,24 @@ def block_input(inputs: Inputs, name: str, fisher: Mapping[str, Mapping[str, Sto
     return BlockInput(name, names, base, experts, measured, inputs.dtype)
 
 
-def _hash_inputs(inputs: Inputs, recipe: Recipe, workers: int, progress: Progress) -> dict[str, Source]:
-    named = {"base": (recipe.base, inputs.base)}
-    named |= {f"expert {e.task}": (recipe.tasks[e.task].model, e.checkpoint) for e in inputs.experts}
-    progress("hashing inputs", 0, len(named), "models")
-    with ThreadPoolExecutor(workers) as pool:
-        hashing = [pool.submit(checkpoint.hashes) for _, checkpoint in named.values()]
-        try:
-            for done, _ in enumerate(as_completed(hashing), 1):
-                progress("hashing inputs", done, len(named), "models")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return {
-        role: Source(model=model, files=hashes.result())
-        for (role, (model, _)), hashes in zip(named.items(), hashing, strict=True)
-    }
+def trace_merges(
+    recipe: Recipe, grams: Sequence[NDArray[np.float64]], sizes: Sequence[int], stages: Sequence[int]
+) -> list[Merge]:
+    """The merges that the recipe wants, from each block's Gram matrix, bytes and number of its stage."""
+    if recipe.objective == "compute":
+        return make_compute_trace(grams, sizes, stages, recipe.linkage, recipe.priorities)
+    return make_trace(grams, sizes, recipe.linkage, recipe.priorities)
+
+
+def _provenance(
+    recipe: Recipe, inputs: Inputs, fisher: Mapping[str, TensorFile], sha256: Mapping[TensorFile, str]
+) -> Provenance:
+    experts = {expert.task: expert.checkpoint.hashes(sha256) for expert in inputs.experts}
+    for task, file in fisher.items():
+        experts[task][f"Fisher values: {file.path.name}"] = sha256[file]
+    return Provenance(
+        recipe=recipe.model_dump(mode="json"),
+        base=Source(model=recipe.base, files=inputs.base.hashes(sha256)),
+        experts={task: Source(model=recipe.tasks[task].model, files=files) for task, files in experts.items()},
+        libraries={name: version(name) for name in LIBRARIES},
+    )

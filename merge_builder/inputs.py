@@ -14,6 +14,7 @@ from merge_builder.checkpoints import Checkpoint, StoredTensor, open_checkpoint
 from merge_builder.checkpoints.dtypes import BY_COMMON_NAME
 from merge_builder.checkpoints.folder import is_adapter
 from merge_builder.checkpoints.hub import resolve
+from merge_builder.checkpoints.tensor_file import TensorFile
 from merge_builder.errors import InputError
 from merge_builder.image_processors import read_processor
 from merge_builder.ladder.kinds import is_headed
@@ -65,6 +66,11 @@ class Inputs:
     base_parts: Parts
     experts: tuple[ExpertInput, ...]
     dtype: str | None = None
+
+    @property
+    def files(self) -> list[TensorFile]:
+        """Every file of weights."""
+        return [file for one in (self.base, *(expert.checkpoint for expert in self.experts)) for file in one.files]
 
     def tensors(self, block: str) -> tuple[list[StoredTensor], list[list[StoredTensor]]]:
         """The block's tensors in the base, and for each expert the same tensors in the same order."""

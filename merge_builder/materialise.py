@@ -5,7 +5,7 @@ the model's size nor, for element-wise methods, the block's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,16 @@ class BlockInput:
     dtype: str | None = None
     stored_as: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of one model's tensors."""
+        return sum(tensor.nbytes for tensor in self.base)
+
+    @property
+    def bytes_read(self) -> int:
+        """The bytes of all models' tensors."""
+        return sum(tensor.nbytes for tensors in (self.base, *self.experts) for tensor in tensors)
+
     def specs(self, group: Group, kind: Kind) -> tuple[TensorSpec, ...]:
         """What a version of that kind stores: inputs' own dtypes, or for what is made of several `dtype` or the widest.
 
@@ -90,43 +100,61 @@ class Merging:
 
 
 def write_versions(
-    block: BlockInput, versions: Mapping[Group, Stored], how: Merging, on_read: Callable[[int], None]
+    block: BlockInput,
+    versions: Mapping[Group, Stored],
+    how: Merging,
+    on_read: Callable[[int], None],
+    turn: AbstractContextManager[Any] | None = None,
 ) -> dict[Group, str]:
-    """Write `versions`, reading every input once; returns each file's sha256."""
-    made = {group for group, version in versions.items() if version.kind in ("merged", "masked")}
-    sinks: dict[Group, TensorWriter | MaskedWriter] = {}
+    """Write `versions`, reading every input once; returns each file's sha256.
+
+    `turn` is held while there is something to compute, but not while the disk is to have the files.
+    """
     with ExitStack() as stack:
-        specs = {group: block.specs(group, to.kind) for group, to in versions.items()}
-        for group, to in versions.items():
-            sinks[group] = _sink(specs[group], group, to, how)
-            stack.enter_context(sinks[group])
-        for index, origin in enumerate(block.base):
-            # Masks are packed eight to a byte, so stretches start at multiples of eight.
-            width = max(origin.size, 1) if how.method.unit == "tensor" else chunk_size(2 * len(block.experts) + 2) & ~7
-            for start in range(0, origin.size, width):
-                stop = min(start + width, origin.size)
-                own = [expert[index].read(start, stop) for expert in block.experts]
-                raw = origin.read(start, stop)
-                base = raw.astype(np.float32, copy=False)
-                inputs = _method_inputs(block, index, (start, stop), own, base, how) if made else {}
-                for group, sink in sinks.items():
-                    if isinstance(sink, MaskedWriter):
-                        sink.write(block.names[index], start, *_mask(group, inputs, how))
-                    elif group in made:
-                        vector = _apply(group, inputs, how).reshape(-1)
-                        sink.write(cast(vector + base, specs[group][index].dtype))
-                    elif group == NOBODY:
-                        sink.write(raw.astype(numpy_dtype(specs[group][index].dtype), copy=False))
-                    else:
-                        sink.write(own[group[0]])
-                on_read(raw.nbytes + sum(values.nbytes for values in own))
+        with turn or nullcontext():
+            specs = {group: block.specs(group, to.kind) for group, to in versions.items()}
+            sinks = {group: _sink(specs[group], group, to, how, stack) for group, to in versions.items()}
+            _fill(block, versions, specs, sinks, how, on_read)
         return {group: sink.finish() for group, sink in sinks.items()}
 
 
-def _sink(specs: Sequence[TensorSpec], group: Group, to: Stored, how: Merging) -> TensorWriter | MaskedWriter:
+def _fill(
+    block: BlockInput,
+    versions: Mapping[Group, Stored],
+    specs: Mapping[Group, Sequence[TensorSpec]],
+    sinks: Mapping[Group, TensorWriter | MaskedWriter],
+    how: Merging,
+    on_read: Callable[[int], None],
+) -> None:
+    made = {group for group, version in versions.items() if version.kind in ("merged", "masked")}
+    for index, origin in enumerate(block.base):
+        # Masks are packed eight to a byte, so stretches start at multiples of eight.
+        width = max(origin.size, 1) if how.method.unit == "tensor" else chunk_size(2 * len(block.experts) + 2) & ~7
+        for start in range(0, origin.size, width):
+            stop = min(start + width, origin.size)
+            own = [expert[index].read(start, stop) for expert in block.experts]
+            raw = origin.read(start, stop)
+            base = raw.astype(np.float32, copy=False)
+            inputs = _method_inputs(block, index, (start, stop), own, base, how) if made else {}
+            for group, sink in sinks.items():
+                if isinstance(sink, MaskedWriter):
+                    sink.write(block.names[index], start, *_mask(group, inputs, how))
+                elif group in made:
+                    vector = _apply(group, inputs, how).reshape(-1)
+                    sink.write(cast(vector + base, specs[group][index].dtype))
+                elif group == NOBODY:
+                    sink.write(raw.astype(numpy_dtype(specs[group][index].dtype), copy=False))
+                else:
+                    sink.write(own[group[0]])
+            on_read(raw.nbytes + sum(values.nbytes for values in own))
+
+
+def _sink(
+    specs: Sequence[TensorSpec], group: Group, to: Stored, how: Merging, open_until: ExitStack
+) -> TensorWriter | MaskedWriter:
     if to.kind == "masked":
-        return MaskedWriter(to.path, specs, len(group), how.method.rescaled)
-    return TensorWriter(to.path, specs)
+        return open_until.enter_context(MaskedWriter(to.path, specs, len(group), how.method.rescaled))
+    return open_until.enter_context(TensorWriter(to.path, specs))
 
 
 def _method_inputs(

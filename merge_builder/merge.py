@@ -14,10 +14,11 @@ from merge_builder.errors import InputError
 from merge_builder.fisher_files import open_fisher
 from merge_builder.inputs import Inputs, open_inputs
 from merge_builder.materialise import BlockInput, Stored, write_versions
+from merge_builder.measures import Measures
 from merge_builder.methods import find_method
-from merge_builder.passes import merging_of
-from merge_builder.progress import Progress, silent
+from merge_builder.progress import Bytes, Progress, silent
 from merge_builder.recipe import Recipe
+from merge_builder.write_blocks import merging_of
 
 
 def merge(recipe: Recipe, out: Path, *, progress: Progress = silent) -> None:
@@ -40,17 +41,15 @@ def merge(recipe: Recipe, out: Path, *, progress: Progress = silent) -> None:
         threadpool_limits(1),
     ):
         blocks = [block_input(inputs, name, fisher) for name in inputs.base_parts.blocks]
-        model = _as_one(blocks, inputs)
-        total, done = sum(tensor.nbytes for tensors in (model.base, *model.experts) for tensor in tensors), 0
-
-        def on_read(count: int) -> None:
-            nonlocal done
-            done += count
-            progress("merging", done, total, "B")
-
-        how = merging_of(recipe, blocks, 1, progress)
+        model, measures = _as_one(blocks, inputs), Measures(method, len(recipe.tasks))
+        if measures.wanted:
+            measuring = Bytes(progress, "measuring task vectors", model.bytes_read)
+            for block in blocks:
+                measures.add(block)
+                measuring.add(block.bytes_read)
+        how, merging = merging_of(recipe, measures.result()), Bytes(progress, "merging", model.bytes_read)
         everyone = tuple(range(len(recipe.tasks)))
-        write_versions(model, {everyone: Stored("merged", folder / "model.safetensors")}, how, on_read)
+        write_versions(model, {everyone: Stored("merged", folder / "model.safetensors")}, how, merging.add)
         write_atomic(folder / "config.json", inputs.base_config())
         for path in inputs.preprocessing():
             write_atomic(folder / path.name, path.read_bytes())

@@ -8,16 +8,17 @@ from pydantic import BaseModel
 from merge_builder.build import block_input
 from merge_builder.inputs import open_inputs
 from merge_builder.methods import find_method
-from merge_builder.methods.contract import MEASURED
 from merge_builder.recipe import Recipe
 from merge_builder.similarity import BUFFER_BYTES
 from merge_builder.storage import most_made_bytes, stored_bytes
 
 
 class BuildPlan(BaseModel):
-    """Sizes in bytes. `peak_memory` is what the build allocates, beside the interpreter and its libraries.
+    """Sizes in bytes.
 
-    `bytes_written` is exact, but for a masked method the most it can be: which groups form is for the trace to tell.
+    `bytes_read` is what comes from the disk; what is read again at once comes from the page cache. `peak_memory` is
+    what the build allocates, beside the interpreter and its libraries. `bytes_written` is exact, but for a masked
+    method the most it can be: which groups form is for the trace to tell.
     """
 
     tasks: list[str]
@@ -44,14 +45,13 @@ def plan(recipe: Recipe, threads: int | None = None) -> BuildPlan:
         made = sum(most_made_bytes(block, method.masked) for block in blocks)
         heads = sum(tensor.nbytes for expert in inputs.experts for tensor in expert.parts.head.values())
         read = own + sum(tensor.nbytes for block in blocks for tensor in block.base)
-        passes = 4 if set(MEASURED) & set(method.inputs) else 3
         whole = max((_whole_tensor_bytes(t.shape, len(tasks)) for block in blocks for t in block.base), default=0)
         chunk = 2 * BUFFER_BYTES if method.unit == "element" else whole
         return BuildPlan(
             tasks=tasks,
             blocks=len(blocks),
             rungs=len(blocks) * (len(tasks) - 1) + 1,
-            bytes_read=passes * read + heads,
+            bytes_read=2 * read + heads,  # the survey, and what is written
             bytes_written=own + made + heads,
             peak_memory=workers * max(chunk, 2 * BUFFER_BYTES),
         )

@@ -20,13 +20,14 @@ from checkpoints import Shapes, llama, vit, write_suite
 from measure import PROGRAM, measure, row
 from threadpoolctl import threadpool_limits
 
-from merge_builder.build import block_input
+from merge_builder.build import block_input, trace_merges
 from merge_builder.checkpoints.tensor_writer import header_bytes
 from merge_builder.inputs import open_inputs
 from merge_builder.ladder.fields import TensorSpec
-from merge_builder.passes import trace_merges
+from merge_builder.methods import find_method
 from merge_builder.progress import silent
 from merge_builder.recipe import load_recipe
+from merge_builder.survey import survey
 
 
 def main() -> None:
@@ -44,12 +45,21 @@ def main() -> None:
 
 
 def _trace(path: Path) -> tuple[float, float]:
-    """Wall and CPU seconds of one trace from open files."""
+    """Wall and CPU seconds of one trace from open files, which are hashed on the way."""
     recipe = load_recipe(path)
     with open_inputs(recipe) as inputs, threadpool_limits(1):
         blocks = [block_input(inputs, name, {}) for name in inputs.base_parts.blocks]
         wall, cpu = time.monotonic(), time.process_time()
-        trace_merges(recipe, blocks, inputs.stages(), False, len(os.sched_getaffinity(0)), silent)
+        found = survey(
+            blocks,
+            inputs.files,
+            list(recipe.tasks),
+            find_method("average"),
+            allow_nonfinite=False,
+            workers=len(os.sched_getaffinity(0)),
+            progress=silent,
+        )
+        trace_merges(recipe, found.grams, [block.nbytes for block in blocks], inputs.stages())
         return time.monotonic() - wall, time.process_time() - cpu
 
 

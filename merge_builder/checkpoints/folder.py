@@ -44,10 +44,10 @@ class Checkpoint:
         for file in self.files:
             file.close()
 
-    def hashes(self) -> dict[str, str]:
-        """The sha256 of every file that was read, by name."""
-        names = (*self.described_by, *(file.path.name for file in self.files))
-        return {name: sha256_of(self.path / name) for name in names}
+    def hashes(self, weights: Mapping[TensorFile, str]) -> dict[str, str]:
+        """The sha256 of every file that was read, by name; `weights` holds those of `files`."""
+        own = {name: sha256_of(self.path / name) for name in self.described_by}
+        return own | {file.path.name: weights[file] for file in self.files}
 
 
 def open_checkpoint(path: Path) -> Checkpoint:

@@ -60,7 +60,7 @@ class TensorFile:
     """An open safetensors file. Threads may read at once: `pread` moves no shared position."""
 
     def __init__(self, path: Path) -> None:
-        """Open `path` and check its header against the file's size.
+        """Open `path` and check its header against the file's size, which is kept as `nbytes`.
 
         Raises:
             InputError: unreadable, not safetensors, or cut short.
@@ -71,6 +71,7 @@ class TensorFile:
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from error
         try:
+            self.nbytes = os.fstat(self._fd).st_size
             self.tensors: Mapping[str, FileTensor] = MappingProxyType(self._parse_header())
         except BaseException:
             self.close()
@@ -89,7 +90,7 @@ class TensorFile:
             view, offset = view[count:], offset + count
 
     def _parse_header(self) -> dict[str, FileTensor]:
-        size = os.fstat(self._fd).st_size
+        size = self.nbytes
         length = struct.unpack("<Q", os.pread(self._fd, 8, 0))[0] if size >= 8 else _MAX_HEADER + 1
         if length > min(_MAX_HEADER, size - 8):
             raise InputError(f"{self.path} is not a whole safetensors file: its header does not fit into {size} bytes")
