@@ -1,6 +1,7 @@
 """Plain average of the experts (model soups, uniform)."""
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.mean import mean
 
 
 @merge_method(
@@ -10,5 +11,4 @@ from merge_builder.methods.contract import Array, merge_method
 )
 def average(task_vectors: Array) -> Array:
     """The mean of the task vectors, so that the group's weights are the mean of its experts."""
-    merged: Array = task_vectors.mean(axis=0)
-    return merged
+    return mean(task_vectors)

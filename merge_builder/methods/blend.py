@@ -6,6 +6,7 @@ import numpy as np
 
 from merge_builder.methods.contract import Array, merge_method
 from merge_builder.methods.iso import iso
+from merge_builder.methods.mean import mean
 from merge_builder.methods.scale import Scale, scale_for
 from merge_builder.methods.tsv import Svd, svd_of_matrix, tsv
 from merge_builder.methods.wudi import wudi
@@ -39,8 +40,7 @@ def blend(
     vectors are left to it; of long ones it gets 1/n, as fewer tasks are easier to tell apart.
     """
     if task_vectors.ndim != 3:
-        mean: Array = task_vectors.mean(axis=0)
-        return mean
+        return mean(task_vectors)
     members = len(task_vectors)
     share = (1 - 2 / members) / 3
     part = wudi_part(lengths)

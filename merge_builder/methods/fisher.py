@@ -3,6 +3,7 @@
 import numpy as np
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.mean import mean
 
 
 @merge_method(
@@ -17,5 +18,5 @@ def fisher(task_vectors: Array, fisher: Array) -> Array:
     """
     total = fisher.sum(axis=0)
     weighted: Array = (fisher * task_vectors).sum(axis=0)
-    merged: Array = np.divide(weighted, total, out=task_vectors.mean(axis=0), where=total > 0)
+    merged: Array = np.divide(weighted, total, out=mean(task_vectors), where=total > 0)
     return merged

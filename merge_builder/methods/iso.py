@@ -3,6 +3,7 @@
 import numpy as np
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.mean import mean
 from merge_builder.methods.scale import Scale, scale_for
 from merge_builder.methods.spectral import thin_svd
 
@@ -16,8 +17,7 @@ from merge_builder.methods.spectral import thin_svd
 def iso(task_vectors: Array, *, scale: Scale = 1.0) -> Array:
     """Replace the spectrum of the SUM of the members' matrices by its mean; vectors are averaged."""
     if task_vectors.ndim != 3:
-        mean: Array = task_vectors.mean(axis=0)
-        return mean
+        return mean(task_vectors)
     u, s, vt = thin_svd(task_vectors.sum(axis=0, dtype=np.float64))
     merged: Array = (u @ vt * s.mean()).astype(np.float32)
     merged *= scale_for(scale, len(task_vectors))

@@ -1,6 +1,7 @@
 """Task arithmetic in the mean convention of FlexMerge."""
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.mean import mean
 from merge_builder.methods.scale import Scale, scale_for
 
 
@@ -15,6 +16,6 @@ def task_arithmetic(task_vectors: Array, *, scale: Scale = 1.0) -> Array:
     FlexMerge (arXiv 2505.23209) takes the mean; mergekit and FusionBench scale the SUM, so their `lambda` is
     `scale / n` here, for n members.
     """
-    merged: Array = task_vectors.mean(axis=0)
+    merged = mean(task_vectors)
     merged *= scale_for(scale, len(task_vectors))
     return merged

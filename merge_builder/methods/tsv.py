@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.mean import mean
 from merge_builder.methods.scale import Scale, scale_for
 from merge_builder.methods.spectral import polar, thin_svd
 
@@ -35,8 +36,7 @@ def tsv(task_vectors: Array, prepared: Sequence[Svd | None], *, scale: Scale = 1
     """Keep the `r // n` strongest triplets of each member, decorrelate them by polar factors, recompose."""
     members = len(task_vectors)
     if task_vectors.ndim != 3:
-        mean: Array = task_vectors.mean(axis=0)
-        return mean
+        return mean(task_vectors)
     triplets = [svd for svd in prepared if svd is not None]
     rank = max(1, min(task_vectors.shape[1:]) // members)
     u = np.concatenate([svd[0][:, :rank] for svd in triplets], axis=1)

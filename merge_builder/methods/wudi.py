@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from merge_builder.methods.contract import Array, merge_method
+from merge_builder.methods.mean import mean
 from merge_builder.methods.scale import Scale, scale_for
 
 
@@ -22,8 +23,7 @@ def wudi(task_vectors: Array, *, ridge: Annotated[float, Field(gt=0, le=1)] = 1e
     eigenvalue of Σ G_i) pulls directions that no task uses towards the mean task vector instead.
     """
     if task_vectors.ndim != 3:
-        mean: Array = task_vectors.mean(axis=0)
-        return mean
+        return mean(task_vectors)
     inputs = task_vectors.shape[2]
     # One Gram matrix at a time: of a wide matrix it is larger than the matrix.
     total, right = np.zeros((inputs, inputs)), np.zeros(task_vectors.shape[1:])
@@ -37,7 +37,7 @@ def wudi(task_vectors: Array, *, ridge: Annotated[float, Field(gt=0, le=1)] = 1e
     if not total.any():
         return np.zeros(task_vectors.shape[1:], np.float32)
     rho = ridge * np.trace(total) / inputs
-    right += rho * task_vectors.mean(axis=0)
+    right += rho * mean(task_vectors)
     total[np.diag_indices(inputs)] += rho
     solved = np.linalg.solve(total, right.T).T
     return solved.astype(np.float32) * scale_for(scale, len(task_vectors))
