@@ -25,6 +25,7 @@ from merge_builder.ladder.manifest import Provenance, Source
 from merge_builder.ladder.store import CARD, Ladder
 from merge_builder.materialise import BlockInput
 from merge_builder.methods import find_method
+from merge_builder.open_files import allow_many
 from merge_builder.progress import Progress, silent
 from merge_builder.recipe import Recipe
 from merge_builder.side_files import copy_base_files, write_heads
@@ -53,6 +54,7 @@ def build(
         InputError: the recipe, a checkpoint or the folder is unfit; names it. Nothing is half-written.
         MergeLadderError: writing failed, for example on a full disk.
     """
+    allow_many()
     workers = threads or len(os.sched_getaffinity(0))
     tasks, method = list(recipe.tasks), find_method(recipe.method_use.name)
     with open_inputs(recipe) as inputs, open_fisher(recipe, inputs) as fisher, threadpool_limits(1):

@@ -12,6 +12,7 @@ from merge_builder.ladder.store import group_id, version_path
 from merge_builder.linkage import Group
 from merge_builder.materialise import BlockInput, Merging, Stored, write_versions
 from merge_builder.methods import find_method
+from merge_builder.open_files import at_once
 from merge_builder.progress import Bytes, Progress
 from merge_builder.recipe import Recipe
 from merge_builder.storage import storage
@@ -56,7 +57,8 @@ def write_blocks(
         return {group: (kind, hashes[group]) for group, kind in kinds.items()}
 
     # The largest first, so that no thread is left with it.
-    return each_block(write, blocks, 2 * workers, lambda block: -block.nbytes)
+    at_work = at_once(2 * workers, 2 * len(tasks))
+    return each_block(write, blocks, at_work, lambda block: -block.nbytes)
 
 
 def merging_of(recipe: Recipe, measured: Mapping[str, Sequence[Any]]) -> Merging:
