@@ -15,7 +15,8 @@ from ray import serve
 
 from deploy.access import Access, is_unguarded
 from deploy.app_args import AppArgs
-from deploy.replica import DRAIN_SECONDS, LadderServer
+from deploy.listening import DRAIN_SECONDS
+from deploy.replica import LadderServer
 from merge_builder.errors import InputError
 
 DEPLOYMENT = "ladder"

@@ -83,11 +83,11 @@ class HttpServer:
         return _PromptHead(server.config, server.server_state, server.lifespan.state)
 
 
-async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) -> HttpServer:
+async def start_server(app: FastAPI, address: Address, *, drain_seconds: float, shared: bool = True) -> HttpServer:
     """Serve `app` on `address` once its lifespan has begun; a stop takes about `drain_seconds` at most.
 
-    It also listens on a port of its own, which the system chooses: by it others reach this one of those that share
-    the address.
+    Where the address is `shared` it also listens on a port of its own, which the system chooses: by it others reach
+    this one of those that share it. Where not, nobody else may listen there.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -106,9 +106,11 @@ async def start_server(app: FastAPI, address: Address, *, drain_seconds: float) 
         timeout_graceful_shutdown=int(drain_seconds - LINGER_SECONDS),
     )
     server = uvicorn.Server(config)
-    listeners = [_listen(address), _listen(Address(address.host, 0))]
+    listeners = [_listen(address, shared)]
+    if shared:
+        listeners.append(_listen(Address(address.host, 0), shared))
     serving = asyncio.create_task(_serve(server, listeners))
-    own_port: int = listeners[1].getsockname()[1]
+    own_port: int = listeners[-1].getsockname()[1]
     while not server.started:
         if serving.done():
             await serving
@@ -126,13 +128,14 @@ async def _serve(server: uvicorn.Server, listeners: list[socket.socket]) -> None
             listener.close()
 
 
-def _listen(address: Address) -> socket.socket:
+def _listen(address: Address, shared: bool) -> socket.socket:
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, where = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(where)
     except OSError:
         listener.close()

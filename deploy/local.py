@@ -9,7 +9,6 @@ Whatever is wrong with the input is found before Ray starts.
 import logging
 import os
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -17,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.access import OPEN, Access
+from deploy.addresses import check_address, reachable
 from deploy.app_args import AppArgs
 from deploy.console import console, say
 from deploy.local_args import local_args
 from deploy.sizing import Sizing
 from deploy.stop_signal import on_stop_signal
-from merge_builder.errors import InputError, MergeLadderError
+from merge_builder.errors import MergeLadderError
 from serving.engine.types import Dtype
 from serving.fleet import NodeStatus
 
@@ -88,7 +88,7 @@ def running_server(
 ) -> Iterator[Server]:
     """A server for the length of a block, which drains at its end. Errors as in `serve_until_stopped`."""
     args = local_args(ladder, sizing, host=host, port=port, access=access, dtype=dtype)
-    _check_address(host, port)
+    check_address(host, port)
     os.environ.update({name: value for name, value in ENVIRONMENT.items() if name not in os.environ})
     import ray
     from ray import serve
@@ -97,21 +97,10 @@ def running_server(
     try:
         with console.status("starting Ray Serve (about 15 s) and loading the ladder"):
             reason = _start(args, sizing)
-        yield Server(f"http://{_reachable(host)}:{port}", reason)
+        yield Server(f"http://{reachable(host)}:{port}", reason)
         serve.delete(APPLICATION)  # returns once its replica has answered what was under way
     finally:
         ray.shutdown()
-
-
-def _check_address(host: str, port: int) -> None:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-    except OSError as error:
-        why = error.strerror or error
-        raise InputError(f"cannot listen on {host} port {port} ({why}): choose another --host or --port") from error
 
 
 def _start(args: AppArgs, sizing: Sizing) -> str:
@@ -149,10 +138,3 @@ def _cause() -> str:
     deployments = serve.status().applications[APPLICATION].deployments.values()
     last = "".join(deployment.message for deployment in deployments).strip().rpartition("\n")[2]
     return re.sub(r"^[\w.]+: ", "", last)
-
-
-def _reachable(host: str) -> str:
-    """A name by which this machine reaches a server that listens on `host`."""
-    if host in ("0.0.0.0", "::"):
-        return "localhost"
-    return f"[{host}]" if ":" in host else host

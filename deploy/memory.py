@@ -11,7 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.cgroups import groups_above
+
 UNLIMITED = 1 << 60
+# By the version of cgroups: the files of the limit and the usage, and what the keys of memory.stat begin with.
+_NAMES = {1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"), 2: ("memory.max", "memory.current", "")}
 
 
 @dataclass(frozen=True)
@@ -58,27 +62,9 @@ def _available(meminfo: Path) -> int:
 
 
 def _cgroup_memory(proc: Path, cgroups: Path) -> Iterator[Memory]:
-    """Every limited cgroup that holds this process, innermost first. Lines read `id:controllers:path`; v2 has none."""
-    try:
-        lines = (proc / "self" / "cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            yield from _limits(cgroups, path, "memory.max", "memory.current", "")
-        elif "memory" in controllers.split(","):
-            root = cgroups / "memory"
-            yield from _limits(root, path, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
-
-
-def _limits(root: Path, path: str, limit_name: str, usage_name: str, prefix: str) -> Iterator[Memory]:
-    # In a container the path may be the host's, of which nothing is mounted here but the root: missing folders are
-    # passed over on the way up.
-    inner = root / path.lstrip("/")
-    for folder in (inner, *inner.parents):
-        if not folder.is_relative_to(root):
-            break
+    """What every limited cgroup that holds this process leaves, innermost first."""
+    for folder, version in groups_above("memory", proc, cgroups):
+        limit_name, usage_name, prefix = _NAMES[version]
         try:
             limit = (folder / limit_name).read_text().strip()
             usage = int((folder / usage_name).read_text())

@@ -1,7 +1,7 @@
 """One replica as a node of a fleet: it sizes itself, changes its rung when told to or when memory does, and tells how
 it is.
 
-It knows no Ray: `deploy.replica` gives it its names, `deploy.fleet` reaches it from other nodes.
+It knows no Ray: `deploy.replica` or `deploy.alone` gives it its names, `deploy.fleet` reaches it from other nodes.
 """
 
 import asyncio

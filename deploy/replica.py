@@ -10,34 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from fastapi.responses import PlainTextResponse
 from ray import serve
 
 from deploy.app_args import AppArgs
 from deploy.attempt import Attempt, node_folder
 from deploy.autoscale import LOAD, load_of
 from deploy.fleet import RayFleet
-from deploy.http_server import Address, HttpServer, start_server
-from deploy.memory import free_for_weights
-from deploy.sizer import Sizer
+from deploy.http_server import HttpServer
+from deploy.listening import listen
 from deploy.sizing import Sizing
 from deploy.user_config import floors_of, read_user_config
 from deploy.watch import Steady
-from deploy.workspace import measure_workspace
 from merge_builder.errors import InputError
-from merge_builder.ladder import BudgetTooSmall, Ladder, open_ladder, rung_at
+from merge_builder.ladder import BudgetTooSmall, Ladder, open_ladder
 from serving.errors import ChangeUnderWay, RequestError
 from serving.fleet import Asked, Begun, NodeStatus
 from serving.json_log import log_as_json
-from serving.node_metrics import Replica
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from deploy.node import Node
 
 GROUP_LABEL = "mergeladder.io/group"
-DRAIN_SECONDS = 30.0
 
 
 class LadderServer:
@@ -90,10 +83,9 @@ class LadderServer:
         return sizing
 
     async def _begin(self, sizing: Sizing) -> None:
-        """Be at the rung and listen; where none fits, listen too: to say so, and to be told another budget."""
+        """Be at the rung and listen."""
         await self.node.settle(sizing)
-        address, drain = Address(self.args.host, self.args.port), DRAIN_SECONDS - 1 - self.args.notice_seconds
-        self.server = await start_server(self._app(), address, drain_seconds=drain)
+        self.server = await listen(self.args, self.node, self.fleet, self.folder, shared=True)
         host = ray.util.get_node_ip_address() if self.args.host in ("0.0.0.0", "::") else self.args.host
         self.node.place = replace(self.node.place, address=f"http://{host}:{self.server.own_port}")
 
@@ -101,24 +93,6 @@ class LadderServer:
         task = asyncio.create_task(work)
         self.tasks.add(task)  # a loop itself holds its tasks weakly
         task.add_done_callback(self.tasks.discard)
-
-    def _app(self) -> "FastAPI":
-        from serving.api.app import create_app
-
-        args, replica = self.args, Replica(self.folder, self.node.place.replica)
-        app = create_app(
-            self.node.service, keys=args.keys, admin_keys=args.admin_keys, replica=replica, fleet=self.fleet
-        )
-        app.add_api_route("/-/healthz", self._healthz, include_in_schema=False)
-        return app
-
-    async def _healthz(self) -> PlainTextResponse:
-        """What KubeRay's probes ask: whether this node's port leads to answers, be it by a replica beside this one."""
-        if self.node.service.ready:
-            return PlainTextResponse("success")
-        here = [status.ready for status in await self.fleet.nodes() if status.node == self.node.place.node]
-        why = self.node.out or "this replica is about to stop"
-        return PlainTextResponse("success") if any(here) else PlainTextResponse(why, 503)
 
     def status(self) -> NodeStatus:
         """How it is."""
@@ -158,33 +132,20 @@ class LadderServer:
             await self.server.stop()
 
 
-def _node(args: AppArgs, opened: Ladder, name: str, folder: Path) -> "Node":
+def _node(args: AppArgs, ladder: Ladder, name: str, folder: Path) -> "Node":
     # Here, as only a replica has a use for torch: without it the process that starts Ray is 140 MiB smaller.
-    from deploy.node import Node, Place
-    from serving.engine.engine import load_engine
-    from serving.service import MAX_BATCH_TOKENS, Choice, Service
+    from deploy.load_node import load_node
+    from deploy.node import Place
 
-    device = _device(args.device)
-    smallest = min(opened.manifest.rungs, key=lambda rung: rung.bytes)
-    engine = load_engine(opened, rung_at(opened.manifest, smallest.index), device=device, dtype=args.dtype)
     context, gpus = ray.get_runtime_context(), "-".join(map(str, ray.get_gpu_ids()))
-    return Node(
-        Service(engine, Choice(budget=None, reason="starting at the smallest rung")),
-        Place(
-            replica=name,
-            node=context.get_node_id()[:12],
-            group=context.get_node_labels().get(GROUP_LABEL),
-            device=device,
-            address="",  # known once it listens
-        ),
-        Sizer(
-            opened.manifest,
-            Attempt(folder, gpus or "cpu"),
-            memory=lambda: free_for_weights(device, engine.bytes_private),
-            workspace=lambda: measure_workspace(engine, MAX_BATCH_TOKENS),
-            expansion=sum(engine.bytes_loaded.values()) / smallest.bytes,
-        ),
+    place = Place(
+        replica=name,
+        node=context.get_node_id()[:12],
+        group=context.get_node_labels().get(GROUP_LABEL),
+        device=_device(args.device),
+        address="",  # known once it listens
     )
+    return load_node(args, ladder, place, Attempt(folder, gpus or "cpu"))
 
 
 def _device(asked: str) -> str:

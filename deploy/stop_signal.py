@@ -5,11 +5,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
 def on_stop_signal(stopped: threading.Event) -> Iterator[None]:
     """Sets `stopped` at the first SIGINT or SIGTERM; a second one acts as it did before."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def restore() -> None:
         for number, handler in before.items():
@@ -25,3 +27,22 @@ def on_stop_signal(stopped: threading.Event) -> Iterator[None]:
         yield
     finally:
         restore()
+
+
+@contextmanager
+def interrupted_by_stop_signal(stopped: threading.Event) -> Iterator[None]:
+    """Within the block SIGINT or SIGTERM set `stopped` and raise KeyboardInterrupt.
+
+    Whoever wrote what the block calls may have swallowed that: look at `stopped` behind it.
+    """
+
+    def interrupt(*_: object) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -24,6 +24,13 @@ def serve(
     admin_keys: Annotated[Path | None, typer.Option(help="As --keys, for the routes under /admin.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Let anyone ask who can reach --host.")] = False,
     dtype: DtypeOption = "float32",
+    no_ray: Annotated[
+        bool,
+        typer.Option(
+            "--no-ray",
+            help="In this one process: starts sooner and takes less memory, and nothing starts it again if it dies.",
+        ),
+    ] = False,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Write the Serve configuration for `serve deploy` instead.")
     ] = False,
@@ -34,12 +41,23 @@ def serve(
     [bold]curl localhost:8000/v1/tasks/sst2/predict -d '{"inputs": ["a fine film"]}'[/]
 
     Ctrl-C finishes the requests that are under way, for half a minute at most, and leaves with exit code 0.
+
+    With [bold]--no-ray[/] have a container's restart policy or systemd look after it.
     """
     from deploy.access import Access
-    from deploy.local import local_config, serve_until_stopped
     from deploy.sizing import Sizing
+    from merge_builder.errors import InputError
 
+    if no_ray and print_config:
+        raise InputError("--print-config writes what Ray Serve is to deploy, and --no-ray does without: leave one out")
     access, sizing = Access(keys, admin_keys, insecure), Sizing(budget=budget, rung=rung)
+    if no_ray:
+        from deploy.alone import serve_alone
+
+        serve_alone(ladder, sizing, host=host, port=port, access=access, dtype=dtype)
+        return
+    from deploy.local import local_config, serve_until_stopped
+
     if print_config:
         sys.stdout.write(local_config(ladder, sizing, host=host, port=port, access=access, dtype=dtype))
     else:

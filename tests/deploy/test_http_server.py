@@ -280,3 +280,15 @@ async def test_an_application_that_does_not_start(address):
         await start_server(FastAPI(lifespan=fails), address, drain_seconds=5)
     async with served(address, app()):
         assert await get(address) == "here"
+
+
+async def test_an_address_that_is_not_shared_is_nobody_elses(address):
+    server = await start_server(app(), address, drain_seconds=5, shared=False)
+    try:
+        assert server.own_port == address.port
+        with pytest.raises(OSError, match="in use"):
+            await start_server(app(), address, drain_seconds=5)
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"http://{address.host}:{address.port}/")).json() == "here"
+    finally:
+        await server.stop()

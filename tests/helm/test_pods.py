@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deploy.local import ENVIRONMENT
-from deploy.replica import DRAIN_SECONDS
+from deploy.listening import DRAIN_SECONDS
 
 from .charts import Object, one_object, pod_templates
 

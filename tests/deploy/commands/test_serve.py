@@ -43,8 +43,9 @@ def test_no_ladder(tmp_path):
     assert str(tmp_path) in refused.stderr
 
 
-def test_a_port_in_use(ladder, taken_port):
-    refused = serve(ladder.root, "--rung", "1", "--port", taken_port)
+@pytest.mark.parametrize("how", [(), ("--no-ray",)], ids=["ray", "alone"])
+def test_a_port_in_use(ladder, taken_port, how):
+    refused = serve(ladder.root, "--rung", "1", "--port", taken_port, *how)
     assert (refused.returncode, refused.stdout.strip()) == (2, "False")
     assert f"port {taken_port}" in refused.stderr
     assert "--port" in refused.stderr
@@ -79,3 +80,10 @@ def test_the_type_of_the_weights_is_in_the_configuration(mergeladder, ladder):
     refused = mergeladder("serve", ladder.root, "--dtype", "int4")
     assert refused.code == 2
     assert "int4" in refused.err
+
+
+def test_a_configuration_for_ray_without_ray(mergeladder, ladder):
+    refused = mergeladder("serve", ladder.root, "--no-ray", "--print-config")
+    assert (refused.code, refused.out) == (2, "")
+    assert "--no-ray" in refused.err
+    assert "--print-config" in refused.err
