@@ -25,7 +25,7 @@ from deploy.listening import listen
 from deploy.local_args import local_args
 from deploy.processors import processors
 from deploy.sizing import Sizing
-from deploy.stop_signal import SIGNALS, interrupted_by_stop_signal
+from deploy.stop_signal import interrupted_by_stop_signal, stop_event
 from deploy.watch import Steady
 from merge_builder.errors import MergeLadderError
 from merge_builder.ladder import open_ladder
@@ -94,7 +94,7 @@ def _load(args: AppArgs, folder: Path) -> "Node":
 
 
 async def _serve(args: AppArgs, node: "Node", sizing: Sizing, folder: Path) -> None:
-    stopped = _on_stop_signal()
+    stopped = stop_event()
     await node.settle(sizing)
     if node.out is not None:
         raise MergeLadderError(f"the server did not start: {node.out}")
@@ -115,17 +115,3 @@ async def _serve(args: AppArgs, node: "Node", sizing: Sizing, folder: Path) -> N
     node.service.ready = False
     await server.stop()
     await node.changed()  # a change that was cut off would look like a death of it
-
-
-def _on_stop_signal() -> asyncio.Event:
-    """Set at the first SIGINT or SIGTERM; a second one acts as if nobody had listened to the first."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-
-    def stop() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-        stopped.set()
-
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop)
-    return stopped

@@ -1,5 +1,6 @@
 """How a command that runs until it is stopped is told to stop."""
 
+import asyncio
 import signal
 import threading
 from collections.abc import Iterator
@@ -46,3 +47,17 @@ def interrupted_by_stop_signal(stopped: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def stop_event() -> asyncio.Event:
+    """Set at the first SIGINT or SIGTERM while the event loop runs; a second one acts by its default."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+        stopped.set()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop)
+    return stopped

@@ -20,6 +20,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import psutil
@@ -76,6 +77,7 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--experts", type=Path, required=True, help="folder of a transformers folder a task")
     parser.add_argument("--data", type=Path, required=True, help="folder of <task>/test.jsonl")
     parser.add_argument("--rungs", nargs="+", default=["2.0"])
+    parser.add_argument("--no-ray", action="store_true", help="ask ours in one process, too")
     parser.add_argument("--litserve", help="a Python that has litserve and transformers")
     parser.add_argument("--infinity", help="the program infinity_emb")
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 16, 64])
@@ -90,10 +92,12 @@ def servers_of(args: argparse.Namespace) -> list[Server]:
     texts = mixed_texts(args.data, sorted(folder.name for folder in args.experts.iterdir() if folder.is_dir()))
     ours = [(f"/v1/tasks/{task}/predict", {"inputs": [text], "parameters": {"top_k": 1}}) for task, text in texts]
     servers = []
-    for rung in args.rungs:
+    for rung, alone in product(args.rungs, [False, True] if args.no_ray else [False]):
         port = free_port()
         command = [str(Path(python).with_name("mergeladder")), "serve", str(args.ladder), "--rung", rung]
-        servers.append(Server(f"mergeladder {rung}x", [*command, "--port", str(port)], "/v2/health/ready", ours, port))
+        command += ["--port", str(port), *(["--no-ray"] if alone else [])]
+        name = f"mergeladder {rung}x" + (", no Ray" if alone else "")
+        servers.append(Server(name, command, "/v2/health/ready", ours, port))
     port = free_port()
     plain: list[Request] = [(f"/predict/{task}", {"text": text}) for task, text in texts]
     servers.append(
