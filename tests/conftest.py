@@ -3,8 +3,9 @@
 It is imported by every process of a run, so what loads torch is imported where it is needed.
 """
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,17 @@ settings.load_profile("no deadline")
 
 LABELS = {"mood": ("bad", "good"), "topic": ("art", "law", "sea"), "intent": ("ask", "buy", "call", "drop")}
 LONGEST = 48  # tokens
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The million objects of torch and transformers stay: to look through them for garbage was a tenth of a run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
