@@ -11,10 +11,11 @@ from deploy.demo.base import base_model
 from deploy.demo.cache import cache_folder
 from deploy.demo.experts import Job, finetune_all
 from deploy.demo.packages import fetch
-from deploy.demo.rows import write_data_yaml, write_rows, write_text
+from deploy.demo.rows import write_data_yaml, write_rows
 from deploy.demo.splits import Sizes, split
 from deploy.demo.tasks import TASKS, DemoTask
 from deploy.demo.training import Training
+from merge_builder.checkpoints.files import write_atomic
 from merge_builder.progress import Progress
 
 DATA_VERSION = 1  # raise it when a reader or the splits change
@@ -50,7 +51,7 @@ def prepare(progress: Progress, *, fast: bool = False) -> DemoAssets:
         base, {name: job.out for name, job in jobs.items()}, folder / "data.yaml", folder / "recipe.yaml"
     )
     write_data_yaml(assets.data, {name: path / "test.jsonl" for name, path in data.items()})
-    write_text(assets.recipe, _recipe(assets))
+    write_atomic(assets.recipe, _recipe(assets).encode())
     return assets
 
 
