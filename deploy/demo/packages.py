@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,17 +77,17 @@ def _watch(child: subprocess.Popen[bytes], package: Package, work: Path, progres
     """Report what has arrived while pip works; pip writes under `work`, whose growth is the progress."""
     stage = f"fetching {package.name}"
     while child.poll() is None:
-        progress(stage, min(_bytes_under(work), package.size - 1), package.size, "B")
+        progress(stage, min(bytes_under(work), package.size - 1), package.size, "B")
         time.sleep(0.2)
     if child.returncode == 0:
         progress(stage, package.size, package.size, "B")
 
 
-def _bytes_under(folder: Path) -> int:
+def bytes_under(folder: Path) -> int:
+    """The bytes of the files under `folder`, which others may be writing and removing."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # pip moved it meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # it passes over folders that pip takes away meanwhile; rglob fails
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(place) / name).stat().st_size
     return total

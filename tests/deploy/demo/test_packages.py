@@ -1,13 +1,15 @@
 """Fetching pinned wheels: real pip, from a folder instead of the registry."""
 
 import dataclasses
+import shutil
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from deploy.demo.cache import cache_folder
-from deploy.demo.packages import Package, fetch
+from deploy.demo.packages import Package, bytes_under, fetch
 from merge_builder.errors import MergeLadderError
 from merge_builder.progress import silent
 
@@ -56,3 +58,24 @@ def test_a_package_without_a_wheel_is_refused_and_its_code_is_not_run(registry: 
     with pytest.raises(MergeLadderError, match="source-only"):
         fetch(Package("source-only", "1.0", "0" * 64, 10), silent)
     assert not marker.exists()
+
+
+def test_folders_that_vanish_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "stays").mkdir()
+    (tmp_path / "stays" / "file").write_bytes(b"four")
+    ended = threading.Event()
+
+    def churn() -> None:
+        while not ended.is_set():
+            for number in range(20):
+                (tmp_path / f"{number}/a/b").mkdir(parents=True)
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"{number}")
+
+    other = threading.Thread(target=churn)
+    other.start()
+    try:
+        assert {bytes_under(tmp_path) for _ in range(500)} == {4}
+    finally:
+        ended.set()
+        other.join()
