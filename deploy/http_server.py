@@ -15,14 +15,10 @@ from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from deploy.connection import PromptConnection
 from deploy.last_answers import last_answers
 
-# How long a client may take to send a request's head, and how long it may be. The body has the request's deadline and
-# limits of its own.
-HEAD_SECONDS = 10.0
-HEAD_BYTES = 64 * 1024
 KEEP_ALIVE_SECONDS = 75  # longer than the minute after which load balancers close idle connections themselves
 # How long a server that stops waits for what comes on connections that were kept. A request that is on its way when an
 # idle connection is closed is lost, and its client cannot know whether it was looked at.
@@ -78,9 +74,9 @@ class HttpServer:
         for connection in waiting:
             await loop.connect_accepted_socket(self._protocol, connection)
 
-    def _protocol(self) -> "_PromptHead":
+    def _protocol(self) -> PromptConnection:
         server = self._uvicorn
-        return _PromptHead(server.config, server.server_state, server.lifespan.state)
+        return PromptConnection(server.config, server.server_state, server.lifespan.state)
 
 
 async def start_server(app: FastAPI, address: Address, *, drain_seconds: float, shared: bool = True) -> HttpServer:
@@ -97,7 +93,7 @@ async def start_server(app: FastAPI, address: Address, *, drain_seconds: float, 
     config = uvicorn.Config(
         last_answers(app, leaving),
         interface="asgi3",
-        http=_PromptHead,
+        http=PromptConnection,
         lifespan="on",
         log_config=None,
         access_log=False,  # the metrics count requests
@@ -154,44 +150,3 @@ def _accept_all(listener: socket.socket) -> Iterator[socket.socket]:
             continue
         connection.setblocking(False)
         yield connection
-
-
-class _PromptHead(HttpToolsProtocol):
-    """One connection, closed where a request's head is not there in HEAD_SECONDS or has more than HEAD_BYTES.
-
-    uvicorn bounds neither, so that clients which dribble would hold their connections for ever.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Also starts the clock: a new connection has to ask something."""
-        super().connection_made(transport)
-        self._expect_head()
-
-    def data_received(self, data: bytes) -> None:
-        """Also counts a head's bytes."""
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_BYTES:
-            self.transport.abort()
-
-    def on_message_begin(self) -> None:
-        """Also starts the clock: another request on a connection that was kept."""
-        super().on_message_begin()
-        self._clock.cancel()
-        self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """Also stops the clock."""
-        self._in_head = False
-        self._clock.cancel()
-        super().on_headers_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Also stops the clock."""
-        self._clock.cancel()
-        super().connection_lost(exc)
-
-    def _expect_head(self) -> None:
-        self._in_head, self._head_bytes = True, 0
-        self._clock = self.loop.call_later(HEAD_SECONDS, self.transport.abort)

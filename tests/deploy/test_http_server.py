@@ -210,58 +210,6 @@ async def test_a_stream_that_a_stop_cuts_off_is_counted_so(address, monkeypatch,
     assert counted(service) == {("mood", "503"): 1}
 
 
-async def answer_to(address: Address, *pieces: bytes, pause: float) -> bytes:
-    """What comes back, up to the end of the connection."""
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    try:
-        for piece in pieces:
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(pause)
-        return await asyncio.wait_for(reader.read(), 5)
-    except ConnectionResetError:
-        return b""
-    finally:
-        writer.close()
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        (),  # says nothing
-        (b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"X-A: b\r\n", b"X-B: b\r\n", b"X-C: b\r\n"),  # dribbles
-    ],
-)
-async def test_a_head_that_does_not_come_is_hung_up_on(address, monkeypatch, pieces):
-    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.4)
-    async with served(address, app()):
-        assert await answer_to(address, *pieces, pause=0.15) == b""
-        assert await get(address) == "here"
-
-
-async def test_a_kept_connection_has_to_send_its_next_head_in_time_too(address, monkeypatch):
-    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.4)
-    async with served(address, app()):
-        first = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        # The pause between requests is longer than a head may take: it is no head.
-        answer = await answer_to(address, first, b"", b"", b"", first, b"GET / HTT", pause=0.2)
-    assert answer.count(b"200 OK") == 2
-
-
-async def test_a_slow_answer_is_not_hung_up_on(address, monkeypatch):
-    monkeypatch.setattr(http_server, "HEAD_SECONDS", 0.2)
-    async with served(address, app()):
-        assert await get(address, "/slow") == "here"
-
-
-async def test_a_head_without_end_is_hung_up_on(address, monkeypatch):
-    monkeypatch.setattr(http_server, "HEAD_BYTES", 4096)
-    async with served(address, app()):
-        endless = (b"GET / HTTP/1.1\r\nHost: a\r\n", *[b"X-A: " + b"b" * 1000 + b"\r\n"] * 8)
-        assert await answer_to(address, *endless, pause=0) == b""
-        assert await get(address) == "here"
-
-
 async def test_an_address_that_somebody_else_listens_on(address):
     with socket.socket() as other:
         other.bind((address.host, address.port))
