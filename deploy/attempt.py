@@ -16,6 +16,8 @@ from merge_builder.ladder import Manifest, RungSize
 
 # What is tried after a death: rungs of at most this share of the bytes that were too many.
 SMALLER = 0.9
+# The system's 107 bytes of a socket's path, less a replica's name as Ray makes them (eight letters).
+LONGEST_FOLDER = 107 - len("/abcdefgh.sock")
 
 
 class Attempt:
@@ -75,7 +77,8 @@ def node_folder(revision: str, port: int) -> Path:
     It is in a folder of this user's that nobody else may look into, which is made.
 
     Raises:
-        MergeLadderError: somebody else has made that: what is in it could be links to other files.
+        MergeLadderError: somebody else has made that: what is in it could be links to other files. Or the path is too
+            long for the replicas' sockets.
     """
     own = Path(tempfile.gettempdir()) / f"mergeladder-{os.getuid()}"
     own.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,4 +86,7 @@ def node_folder(revision: str, port: int) -> Path:
     if not S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise MergeLadderError(f"{own} is not a folder of this user's own: remove it, or set TMPDIR to another place")
     own.chmod(0o700)
-    return own / f"{revision[:12]}-{port}"
+    folder = own / f"{revision[:12]}-{port}"
+    if len(os.fsencode(folder)) > LONGEST_FOLDER:
+        raise MergeLadderError(f"{folder} is too long a path for sockets: set TMPDIR to a shorter one")
+    return folder

@@ -1,5 +1,6 @@
 import os
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -58,12 +59,21 @@ def test_a_note_that_makes_no_sense_is_none(ladder, tmp_path):
     assert attempt.largest_now(ladder.manifest) is None
 
 
-def test_the_folder_of_a_node_is_in_one_of_this_users_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    own = tmp_path / f"mergeladder-{os.getuid()}"
-    own.mkdir(mode=0o755)
-    assert node_folder("0123456789abcdef", 8000) == own / "0123456789ab-8000"
-    assert own.stat().st_mode & 0o777 == 0o700
+def test_the_folder_of_a_node_is_in_one_of_this_users_alone(monkeypatch):
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is too long
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        own = Path(folder) / f"mergeladder-{os.getuid()}"
+        own.mkdir(mode=0o755)
+        assert node_folder("0123456789abcdef", 8000) == own / "0123456789ab-8000"
+        assert own.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_too_long_for_sockets_is_an_error_that_tells_the_remedy(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    with pytest.raises(MergeLadderError, match="TMPDIR to a shorter"):
+        node_folder("0123456789abcdef", 8000)
 
 
 def test_a_folder_that_somebody_else_could_have_made_is_not_used(tmp_path, monkeypatch):
