@@ -7,6 +7,7 @@ the model's size nor, for element-wise methods, the block's.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,8 @@ def _apply(group: Group, inputs: Mapping[str, Any], how: Merging) -> Any:
 
 
 def _members(values: Any, group: Group) -> Any:
-    """Those of `values`, one a task, that are the group's."""
-    if isinstance(values, np.ndarray):
-        return values if len(group) == len(values) else values[list(group)]
-    return [values[k] for k in group]
+    """Those of `values`, one a task, that are the group's; not copied where they lie evenly apart."""
+    if not isinstance(values, np.ndarray):
+        return [values[k] for k in group]
+    apart = {right - left for left, right in pairwise(group)}
+    return values[list(group)] if len(apart) > 1 else values[group[0] : group[-1] + 1 : min(apart, default=1)]
