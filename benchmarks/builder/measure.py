@@ -27,7 +27,11 @@ def measure(command: Sequence[str | Path], runs: int = 1, clean: Path | None = N
     Raises:
         RuntimeError: the command failed.
     """
-    costs = [_once(command, clean) for _ in range(runs)]
+    return median([_once(command, clean) for _ in range(runs)])
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """That of each figure."""
     return Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("cpu", "wall", "memory")))
 
 
