@@ -1,4 +1,4 @@
-"""How far training moved a task's matrices from the base: one streamed pass, one number a matrix."""
+"""How far training moved a task's matrices from the base, streamed: one number a matrix."""
 
 from collections.abc import Sequence
 

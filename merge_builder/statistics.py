@@ -1,4 +1,4 @@
-"""How large a task's changes are over its whole task vector: one streamed pass, a few megabytes a task."""
+"""How large a task's changes are over its whole task vector, streamed: a few megabytes a task."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ MaskedFunction = Callable[..., tuple[Array, NDArray[np.bool_]]]
 Prepare = Callable[[Array], Any]
 Unit = Literal["element", "tensor"]
 
-# Those that are measured on whole task vectors, which costs a pass over the experts.
+# Those that the survey measures on whole task vectors (`merge_builder.survey`).
 MEASURED = ("magnitudes", "lengths")
 INPUTS = ("task_vectors", *MEASURED, "fisher", "prepared")
 
