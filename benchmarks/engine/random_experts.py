@@ -24,6 +24,8 @@ def main() -> None:
     args = parser.parse_args()
     base = base_model(silent)
     if args.bert_base:
+        if args.bert_base.exists():
+            parser.error(f"{args.bert_base} is there already: name a new folder for the base")
         tokenizer = AutoTokenizer.from_pretrained(base)
         tokenizer.save_pretrained(args.bert_base)
         BertModel(BertConfig(vocab_size=len(tokenizer))).save_pretrained(args.bert_base)
