@@ -31,7 +31,7 @@ from merge_builder.recipe import Recipe
 from merge_builder.side_files import copy_base_files, write_heads
 from merge_builder.survey import survey
 from merge_builder.trace import Merge, make_trace
-from merge_builder.workspace import claim, fingerprint, publish
+from merge_builder.workspace import check_free, claim, fingerprint, publish
 from merge_builder.write_blocks import merging_of, write_blocks
 
 LIBRARIES = ("mergeladder", "numpy", "safetensors")
@@ -54,6 +54,7 @@ def build(
         InputError: the recipe, a checkpoint or the folder is unfit; names it. Nothing is half-written.
         MergeLadderError: writing failed, for example on a full disk.
     """
+    check_free(out, recipe.model_dump(mode="json"))
     allow_many()
     workers = threads or len(os.sched_getaffinity(0))
     tasks, method = list(recipe.tasks), find_method(recipe.method_use.name)
