@@ -33,7 +33,7 @@ def test_the_documented_family_keeps_the_contract_in_under_60_lines(
     exec(row, vars(rows))
     monkeypatch.setattr(test_contract, "ROWS", rows.ROWS)
 
-    test_contract.test_logits_are_those_of_transformers(make_ladder, NAME, "sublayer", tmp_path)
+    test_contract.test_logits_are_those_of_transformers(make_ladder, NAME, tmp_path)
     test_contract.test_one_text_for_all_tasks_is_answered_as_for_each(make_ladder, NAME)
     test_contract.test_every_tensor_is_accounted_for_and_rung_0_gives_the_experts_back(make_ladder, NAME, tmp_path)
 
