@@ -13,7 +13,6 @@ dtype: bfloat16          # of merged versions; left out: their experts' own. An 
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from merge_builder.blocks import Granularity
@@ -25,6 +24,7 @@ from merge_builder.linkage import Linkage, Priorities
 from merge_builder.methods import check_parameters, find_method
 from merge_builder.methods.dare import Dare
 from merge_builder.names import nearest
+from merge_builder.yaml_file import read_yaml
 
 
 class Expert(Closed):
@@ -117,14 +117,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         InputError: unreadable, not YAML, or not a recipe: names the key and, if unknown, the nearest valid one.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the recipe {path}: {error}") from error
-    try:
-        document = yaml.load(text, _UniqueKeys)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    document = read_yaml(path)
     try:
         recipe = parse_recipe(document)
     except InputError as error:
@@ -145,6 +138,14 @@ def parse_recipe(document: Any) -> Recipe:
         raise InputError(_explain(error)) from error
 
 
+# By the key that holds something else: what is to stand there.
+_SHAPES = {
+    "the recipe": "the keys base and tasks, each with a colon",
+    "tasks": "{reviews: {model: models/reviews}}",
+    "method": "{name: blend}",
+}
+
+
 def _explain(error: ValidationError) -> str:
     # A mistyped key is also a missing one: telling of the typo helps.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
@@ -156,23 +157,9 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"the key {where!r} is missing"
     if where.endswith("[key]"):
-        return f"{first['loc'][1]!r} cannot be a task's name: letters, digits, '_', '.' and '-', 64 at most"
+        allowed = "letters, digits, '_', '.' and '-', 64 at most"
+        return f"{first['loc'][1]!r} cannot be a task's name: {allowed}; a number, true or no goes into quotes"
+    if first["type"] in ("dict_type", "model_type"):
+        shape = _SHAPES.get(where) or f"{{model: models/{first['loc'][-1]}}}"
+        return f"{where}: write {shape}"
     return f"{where}: {first['msg']}"
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice: the second would silently replace the first."""
-
-
-def _unique_mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if isinstance(key, str) and key in seen:
-            problem = f"the key {key!r} is written twice"
-            raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)

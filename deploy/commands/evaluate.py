@@ -40,7 +40,6 @@ def evaluate(
     What was scored before is not run again, and an interrupted evaluation goes on when run again.
     """
     from deploy.progress_bars import progress_bars
-    from deploy.runner import engine_runner
     from deploy.score_table import score_tables
     from merge_builder.checkpoints.files import write_atomic
     from merge_builder.evaluation import evaluate as score_rungs
@@ -51,6 +50,8 @@ def evaluate(
     opened = open_ladder(ladder)
     rows = load_data(data, opened)
     chosen = rungs_to_evaluate(opened.manifest, None if rungs is None else rungs.split(","))
+    from deploy.runner import engine_runner  # torch, which takes seconds: after what may be wrong with the rows
+
     measure: list[Score] = []
     try:
         with progress_bars(console) as progress:

@@ -1,15 +1,15 @@
 """Input files with a closed schema, and errors that name the file, the key and the remedy."""
 
-import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
+from merge_builder.checkpoints.files import read_json
 from merge_builder.closed import Closed
 from merge_builder.errors import InputError
 from merge_builder.names import nearest
+from merge_builder.yaml_file import read_yaml
 
 Document = TypeVar("Document", bound=Closed)
 
@@ -20,13 +20,7 @@ def read_document(path: Path, schema: type[Document]) -> Document:
     Raises:
         InputError: unreadable, not YAML or JSON, or not such a document.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{path} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
+    found = read_json(path) if path.suffix == ".json" else read_yaml(path)
     try:
         return schema.model_validate(found)
     except ValidationError as error:

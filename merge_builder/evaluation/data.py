@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from merge_builder.checkpoints.files import sha256_of
 from merge_builder.errors import InputError
 from merge_builder.evaluation.rows import Row, parse_row
@@ -23,6 +21,9 @@ from merge_builder.ladder.kinds import kind_of
 from merge_builder.ladder.manifest import Task
 from merge_builder.ladder.store import Ladder
 from merge_builder.names import nearest
+from merge_builder.yaml_file import read_yaml
+
+_TOLD = 8  # labels in an error
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,7 @@ def load_data(path: Path, ladder: Ladder) -> dict[str, TaskData]:
     Raises:
         InputError: unreadable, an unknown task or label, a malformed row; names file and line.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the data file {path}: {' '.join(str(error).split())}") from error
+    document = read_yaml(path)
     files = document.get("tasks", document) if isinstance(document, dict) else None
     if not isinstance(files, dict) or not files or not all(isinstance(name, str) for name in files.values()):
         raise InputError(f"{path} names no data: write tasks: {{name: rows.jsonl}}")
@@ -65,7 +63,7 @@ def _read_rows(path: Path, task: Task) -> TaskData:
     ids: Mapping[str, int] = {label: i for i, label in enumerate(task.labels)}
     rows, numbers = [], []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # Windows begins files with a mark, which is no JSON
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
@@ -73,17 +71,23 @@ def _read_rows(path: Path, task: Task) -> TaskData:
                 row = _beside(parse_row(line, where, kind), path.parent, where)
                 for label in _labels(row, kind):
                     if label not in ids:
-                        raise InputError(f"{where}: {label!r} is not a label of this task{nearest(label, task.labels)}")
+                        raise InputError(f"{where}: {label!r} is not a label of this task{_which(label, task.labels)}")
                     numbers.append(ids[label])
                 rows.append(row)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the rows in {path}: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read the rows in {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read the rows in {path}: it is not text in UTF-8") from error
     if not rows:
         raise InputError(f"{path} holds no rows")
     if kind == "embedding" and len({row.score for row in rows}) == 1:
         raise InputError(f"{path}: all rows have one score, so that no order is right: write pairs that differ in it")
     names = task.labels if kind == "token_classification" else ()
     return TaskData(tuple(rows), tuple(numbers), _hash(path, rows), names, kind)
+
+
+def _which(label: str, known: Sequence[str]) -> str:
+    return nearest(label, known) or f": they are {', '.join(known[:_TOLD])}{', ...' if len(known) > _TOLD else ''}"
 
 
 def _labels(row: Row, kind: Kind) -> tuple[str, ...]:

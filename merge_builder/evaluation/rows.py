@@ -18,6 +18,9 @@ _FORMS: dict[Kind, str] = {
     "embedding": '{"text": ..., "text_pair": ..., "score": ...}',
 }
 
+# Of pydantic's types, in the words of JSON.
+_PROBLEMS = {"extra_forbidden": "unknown key", "missing": "this key is missing", "model_type": "not an object"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -115,7 +118,7 @@ def parse_row(line: str, where: str, kind: Kind = "classification") -> Row:
         return model.model_validate(document).row()
     except ValidationError as error:
         first = error.errors()[0]
-        problem = ": ".join((*map(str, first["loc"]), first["msg"]))
+        problem = ": ".join((*map(str, first["loc"]), _PROBLEMS.get(first["type"], first["msg"])))
     except ValueError as error:
         problem = str(error)
     named = f"{'an' if kind == 'embedding' else 'a'} {kind.replace('_', ' ')}"

@@ -106,6 +106,6 @@ def open_ladder(path: Path | str) -> Ladder:
         return Ladder(root, Manifest.model_validate_json(text))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
         hint = "this program reads format_version 1" if where == "format_version" else first["msg"]
         raise InputError(f"{root / MANIFEST} is not a valid manifest: {where}: {hint}") from error

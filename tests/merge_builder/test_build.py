@@ -199,9 +199,14 @@ def test_it_writes_over_nothing(suite: Path, make_ladder) -> None:
     (suite / "file").write_text("mine")
     (suite / "full").mkdir()
     (suite / "full" / "mine.txt").write_text("mine")
-    refused = {"ladder": "already holds a ladder", "file": "not a folder", "full": "not empty", "file/a": "not a folder"}
+    refused = (
+        ("ladder", "already holds a ladder"),
+        ("file", "not a folder"),
+        ("full", "not empty"),
+        ("file/a", "not a fol"),
+    )
     told = []
-    for name, message in refused.items():
+    for name, message in refused:
         with pytest.raises(InputError, match=message):
             build(recipe, suite / name, progress=lambda *done: told.append(done))
     assert not told, "the inputs, which may take hours to read, were looked at first"

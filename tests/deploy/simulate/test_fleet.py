@@ -72,7 +72,7 @@ def test_names_differ(tmp_path):
         read_document(path, Fleet)
 
 
-@pytest.mark.parametrize(("text", "told"), [("a: [", "neither YAML nor JSON"), ("- 1", "the document")])
+@pytest.mark.parametrize(("text", "told"), [("a: [", "not YAML: line 1"), ("- 1", "the document")])
 def test_what_is_no_document_is_told(tmp_path, text, told):
     path = tmp_path / "fleet.yaml"
     path.write_text(text)

@@ -27,11 +27,13 @@ def test_rows_and_labels_are_read(suite: Path, make_ladder) -> None:
     ("rows", "message"),
     [
         (["{"], "rows.jsonl:1"),
+        (['[{"text": "x", "label": "label-0"}]'], "rows.jsonl:1: not an object; a row of"),
         ([{"text": "x", "label": "label-0"}, {"text": "x", "label": "label-9"}], "rows.jsonl:2.*label-9"),
+        ([{"text": "x", "label": 0}], "'0' is not a label of this task: they are label-0, label-1, label-2"),
         ([{"text": "x"}], "label"),
-        ([{"label": "label-0"}], r"rows.jsonl:1: text: .*required; .* is \{\"text\": ..., \"label\""),
-        ([{"text": "x", "image": "data.yaml", "label": "label-0"}], "rows.jsonl:1: text: Extra"),
-        ([{"text_pair": "x", "image": "data.yaml", "label": "label-0"}], "text_pair: Extra"),
+        ([{"label": "label-0"}], r"rows.jsonl:1: text: this key is missing; .* is \{\"text\": ..., \"label\""),
+        ([{"text": "x", "image": "data.yaml", "label": "label-0"}], "rows.jsonl:1: text: unknown key"),
+        ([{"text_pair": "x", "image": "data.yaml", "label": "label-0"}], "text_pair: unknown key"),
         ([{"image": "none.png", "label": "label-0"}], "rows.jsonl:1: there is no file .*none.png"),
         ([{"txt": "x", "text": "x", "label": "label-0"}], "txt"),
         ([], "no rows"),
@@ -40,6 +42,13 @@ def test_rows_and_labels_are_read(suite: Path, make_ladder) -> None:
 def test_a_bad_row_is_named_by_file_and_line(suite: Path, make_ladder, rows: list[object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_data(write(suite, rows), make_ladder())
+
+
+def test_a_file_from_windows_is_read(suite: Path, make_ladder) -> None:
+    path = write(suite, [])
+    row = b'{"text": "caf\xc3\xa9", "label": "label-1"}\r\n'
+    (suite / "rows.jsonl").write_bytes(b"\xef\xbb\xbf" + row + b"\r\n" + row)
+    assert [row.text for row in load_data(path, make_ladder())["b"].rows] == 2 * ["café"]
 
 
 def test_an_unknown_task_is_named(suite: Path, make_ladder) -> None:
@@ -86,9 +95,9 @@ def test_rows_of_words_have_a_label_id_for_each_word(words_ladder: Ladder, tmp_p
         (
             "b",
             {"text": "x", "label": "label-1"},
-            'words: Field required; a row of a token classification is {"words": [...], "labels": [...]}',
+            'words: this key is missing; a row of a token classification is {"words": [...], "labels": [...]}',
         ),
-        ("b", {"words": ["x"], "labels": ["label-1"], "text": "x"}, "text: Extra"),
+        ("b", {"words": ["x"], "labels": ["label-1"], "text": "x"}, "text: unknown key"),
         ("a", {"words": ["x"], "labels": ["label-1"]}, 'a row of a classification is {"text"'),
         ("a", {"text": "x", "label": "label-1", "labels": ["label-1"]}, "labels: Tuple should have at most 0 items"),
     ],
