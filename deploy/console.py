@@ -1,5 +1,6 @@
 """What people read: one console on stderr, so that stdout carries nothing but the documents of `--json`."""
 
+import errno
 import json
 import sys
 from typing import Any
@@ -15,7 +16,13 @@ def say(message: str) -> None:
 
 
 def print_document(document: Any) -> None:
-    """Write the one JSON document of a command that was called with `--json`, on stdout."""
+    """Write the one JSON document of a command that was called with `--json`, on stdout.
+
+    Raises:
+        OSError: stdout is closed, or the disk behind it full.
+    """
+    if sys.stdout is None:  # a shell's >&-
+        raise OSError(errno.EBADF, "standard output is closed")
     json.dump(document, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
     sys.stdout.flush()

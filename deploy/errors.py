@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 
 import typer
@@ -48,5 +49,6 @@ def report(error: Exception, *, as_json: bool) -> int:
     if told.message:  # typer has none where it has shown the help instead
         say(f"[bold red]error:[/] {escape(told.message)}")
     if as_json:
-        print_document({"error": {"type": told.type, "message": told.message, "exit_code": told.exit_code}})
+        with suppress(OSError):  # what failed may have been stdout itself
+            print_document({"error": {"type": told.type, "message": told.message, "exit_code": told.exit_code}})
     return told.exit_code

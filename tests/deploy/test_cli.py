@@ -102,6 +102,17 @@ def test_with_json_wrong_usage_is_the_one_document_too(mergeladder):
     assert mergeladder("inspect", "--json").document["error"]["exit_code"] == 2
 
 
+@pytest.mark.parametrize(("stdout", "told"), [(">/dev/full", "No space left"), (">&-", "output is closed")])
+def test_a_document_that_cannot_be_written_is_an_error_in_one_line(ladder, tmp_path, stdout, told):
+    for folder, code, message in ((ladder.root, 1, told), (tmp_path, 2, "not a ladder")):
+        script = f'exec "$0" inspect "$1" --json {stdout}'
+        command = ["sh", "-c", script, str(Path(sys.executable).with_name("mergeladder")), str(folder)]
+        failed = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+        assert failed.returncode == code
+        assert failed.stderr.startswith("error: ") and message in failed.stderr
+        assert len(failed.stderr.splitlines()) == 1
+
+
 def test_an_unforeseen_error_is_one_line_and_a_traceback_only_on_demand(mergeladder, monkeypatch):
     def broken(_path: object) -> None:
         raise ZeroDivisionError("no such number")
