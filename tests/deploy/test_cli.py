@@ -109,7 +109,8 @@ def test_a_document_that_cannot_be_written_is_an_error_in_one_line(ladder, tmp_p
         command = ["sh", "-c", script, str(Path(sys.executable).with_name("mergeladder")), str(folder)]
         failed = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
         assert failed.returncode == code
-        assert failed.stderr.startswith("error: ") and message in failed.stderr
+        assert failed.stderr.startswith("error: ")
+        assert message in failed.stderr
         assert len(failed.stderr.splitlines()) == 1
 
 
