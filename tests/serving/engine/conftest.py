@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 import re
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -32,9 +33,20 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`written(granularity, seed, pooler, dtype, max_length)`: the folder of such a ladder, for nobody to change."""
+
+    @cache
+    def write(granularity: str, *how: Any) -> Path:
+        return _write_ladder(tmp_path_factory.mktemp(granularity), granularity, *how).root
+
+    return write
+
+
 @pytest.fixture
-def make_ladder(tmp_path: Path) -> MakeLadder:
-    """`make_ladder(granularity, seed=0, pooler=True, dtype=torch.float32, max_length=None)`, in a fresh folder."""
+def make_ladder(written: Callable[..., Path], tmp_path: Path) -> MakeLadder:
+    """`make_ladder(granularity, seed=0, pooler=True, dtype=torch.float32, max_length=None)`, the own copy of a test."""
 
     def make(
         granularity: str,
@@ -45,7 +57,8 @@ def make_ladder(tmp_path: Path) -> MakeLadder:
         max_length: int | None = None,
     ) -> Ladder:
         root = tmp_path / f"{granularity}-{seed}-{pooler}-{dtype}-{max_length}"
-        return _write_ladder(root, granularity, seed, pooler, dtype, max_length)
+        shutil.copytree(written(granularity, seed, pooler, dtype, max_length), root)
+        return open_ladder(root)
 
     return make
 

@@ -1,5 +1,6 @@
 """Builder and engine together: the engine answers as transformers does with the exported checkpoint."""
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from merge_builder.build import build
 from merge_builder.errors import MergeLadderError
-from merge_builder.ladder import Ladder, rung_at
+from merge_builder.ladder import Ladder, open_ladder, rung_at
 from merge_builder.recipe import load_recipe
 from serving.engine.engine import load_engine
 from serving.engine.types import Encoded
@@ -51,15 +52,16 @@ def experts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[int, in
     return save
 
 
-@pytest.fixture
-def make_built(experts, tmp_path: Path) -> Callable[..., Ladder]:
-    """`make_built(granularity, method, (hidden, intermediate), dtype=torch.float32)`: a ladder of those experts."""
+@pytest.fixture(scope="module")
+def make_built(experts, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ladder]:
+    """`make_built(granularity, method, (hidden, intermediate), dtype=torch.float32)`: their ladder, built once."""
 
+    @cache
     def make(granularity: str, method: str, widths: tuple[int, int], dtype: torch.dtype = torch.float32) -> Ladder:
         recipe = experts(widths, dtype) / f"{granularity}-{method}.yaml"
         tasks = ", ".join(f"{task}: {{model: {task}}}" for task in TASKS)
         recipe.write_text(f"base: base\nblocks: {granularity}\nmethod: {{name: {method}}}\ntasks: {{{tasks}}}")
-        return build(load_recipe(recipe), tmp_path / "ladder", threads=1)
+        return build(load_recipe(recipe), tmp_path_factory.mktemp("built") / "ladder", threads=1)
 
     return make
 
@@ -128,8 +130,9 @@ def test_swapping_between_masked_rungs_equals_a_fresh_load(make_built) -> None:
             np.testing.assert_array_equal(logits, fresh.run(batch).logits[0][task])
 
 
-def test_masks_of_other_shapes_are_refused_by_name(make_built) -> None:
-    ladder = make_built("sublayer", "emr", EVEN)
+def test_masks_of_other_shapes_are_refused_by_name(make_built, tmp_path: Path) -> None:
+    shutil.copytree(make_built("sublayer", "emr", EVEN).root, tmp_path / "own")
+    ladder = open_ladder(tmp_path / "own")
     rung = rung_at(ladder.manifest, len(ladder.manifest.trace))
     one, other = [version for version in rung.stored() if version.kind == "masked"][:2]
     path = ladder.version_path(one)
