@@ -1,7 +1,9 @@
 """Adapters against PEFT itself: the expert that a ladder gives back is the model that PEFT merges and saves."""
 
 import json
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -124,20 +126,40 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def save_suite(folder: Path, name: str, dtype: torch.dtype = torch.float32) -> None:
-    """Save a base, adapters `a` and `b` of it, and what PEFT merges them to, as `merged-a` and `merged-b`."""
-    config, base_class, task_class, adapter = CASES[name]
-    torch.manual_seed(0)
-    getattr(transformers, base_class)(config).to(dtype).save_pretrained(folder / "base")
-    for labels, task in enumerate("ab", 3):
-        model = getattr(transformers, task_class).from_pretrained(folder / "base", num_labels=labels)
-        tuned = peft.get_peft_model(model, adapter())
-        with torch.no_grad():
-            for parameter in tuned.parameters():
-                if parameter.requires_grad:
-                    parameter.add_(0.3 * torch.randn_like(parameter))
-        tuned.save_pretrained(folder / task)
-        tuned.merge_and_unload().save_pretrained(folder / f"merged-{task}")
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, torch.dtype], Path]:
+    """`saved(name, dtype)`: the folder of a base, adapters `a` and `b` of it, and what PEFT merges them to, as
+    `merged-a` and `merged-b`; for nobody to change.
+    """
+
+    @cache
+    def save(name: str, dtype: torch.dtype) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        config, base_class, task_class, adapter = CASES[name]
+        torch.manual_seed(0)
+        getattr(transformers, base_class)(config).to(dtype).save_pretrained(folder / "base")
+        for labels, task in enumerate("ab", 3):
+            model = getattr(transformers, task_class).from_pretrained(folder / "base", num_labels=labels)
+            tuned = peft.get_peft_model(model, adapter())
+            with torch.no_grad():
+                for parameter in tuned.parameters():
+                    if parameter.requires_grad:
+                        parameter.add_(0.3 * torch.randn_like(parameter))
+            tuned.save_pretrained(folder / task)
+            tuned.merge_and_unload().save_pretrained(folder / f"merged-{task}")
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def save_suite(saved: Callable[[str, torch.dtype], Path], tmp_path: Path) -> Callable[..., None]:
+    """`save_suite(name, dtype=torch.float32)` puts a copy of it into `tmp_path`."""
+
+    def copy(name: str, dtype: torch.dtype = torch.float32) -> None:
+        shutil.copytree(saved(name, dtype), tmp_path, dirs_exist_ok=True)
+
+    return copy
 
 
 def build_suite(folder: Path) -> Ladder:
@@ -145,8 +167,10 @@ def build_suite(folder: Path) -> Ladder:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-def test_an_adapter_is_the_expert_that_peft_makes_of_it(tmp_path: Path, name: str) -> None:
-    save_suite(tmp_path, name)
+def test_an_adapter_is_the_expert_that_peft_makes_of_it(
+    tmp_path: Path, save_suite: Callable[..., None], name: str
+) -> None:
+    save_suite(name)
     ladder = build_suite(tmp_path)
     assert verify(ladder) == []
     for task in "ab":
@@ -165,8 +189,10 @@ def test_an_adapter_is_the_expert_that_peft_makes_of_it(tmp_path: Path, name: st
     assert json.loads((tmp_path / "out-b/config.json").read_text())["architectures"] == [CASES[name][2]]
 
 
-def test_adapters_that_name_modules_as_older_releases_did_are_read_alike(tmp_path: Path) -> None:
-    save_suite(tmp_path, "vit")
+def test_adapters_that_name_modules_as_older_releases_did_are_read_alike(
+    tmp_path: Path, save_suite: Callable[..., None]
+) -> None:
+    save_suite("vit")
     path = tmp_path / "a" / "adapter_model.safetensors"
     older = (
         ("vit.layers.", "vit.encoder.layer."),
@@ -186,8 +212,8 @@ def test_adapters_that_name_modules_as_older_releases_did_are_read_alike(tmp_pat
         np.testing.assert_allclose(ours[key], expected, atol=1e-6, err_msg=key)
 
 
-def test_the_smallest_rung_averages_what_the_adapters_make(tmp_path: Path) -> None:
-    save_suite(tmp_path, "bert")
+def test_the_smallest_rung_averages_what_the_adapters_make(tmp_path: Path, save_suite: Callable[..., None]) -> None:
+    save_suite("bert")
     ladder = build_suite(tmp_path)
     export(ladder, "a", ladder.manifest.rungs[-1], tmp_path / "out")
     ours, a, b = (load_file(tmp_path / f / "model.safetensors") for f in ("out", "merged-a", "merged-b"))
@@ -196,8 +222,8 @@ def test_the_smallest_rung_averages_what_the_adapters_make(tmp_path: Path) -> No
         np.testing.assert_allclose(ours[key], expected, atol=1e-6)
 
 
-def test_half_precision_is_folded_in_fp32(tmp_path: Path) -> None:
-    save_suite(tmp_path, "llama", torch.bfloat16)
+def test_half_precision_is_folded_in_fp32(tmp_path: Path, save_suite: Callable[..., None]) -> None:
+    save_suite("llama", torch.bfloat16)
     ladder = build_suite(tmp_path)
     assert {t.dtype for block in ladder.manifest.blocks for t in block.tensors} == {"BF16"}
     export(ladder, "a", ladder.manifest.rungs[0], tmp_path / "out")
@@ -206,8 +232,10 @@ def test_half_precision_is_folded_in_fp32(tmp_path: Path) -> None:
         np.testing.assert_allclose(ours[key].astype(float), weights.astype(float), rtol=2**-7, atol=2**-8)
 
 
-def test_adapters_and_whole_models_mix_and_every_adapter_file_is_hashed(tmp_path: Path) -> None:
-    save_suite(tmp_path, "bert")
+def test_adapters_and_whole_models_mix_and_every_adapter_file_is_hashed(
+    tmp_path: Path, save_suite: Callable[..., None]
+) -> None:
+    save_suite("bert")
     recipe = write_recipe(tmp_path, ["a", "merged-b"], method={"name": "average"})
     ladder = build(load_recipe(recipe), tmp_path / "ladder")
     experts = ladder.manifest.provenance.experts
@@ -231,8 +259,10 @@ def change_config(folder: Path, **keys: object) -> None:
         ({"peft_type": "PREFIX_TUNING"}, "PREFIX_TUNING"),
     ],
 )
-def test_what_cannot_be_folded_is_named(tmp_path: Path, keys: dict[str, object], message: str) -> None:
-    save_suite(tmp_path, "llama")
+def test_what_cannot_be_folded_is_named(
+    tmp_path: Path, save_suite: Callable[..., None], keys: dict[str, object], message: str
+) -> None:
+    save_suite("llama")
     change_config(tmp_path / "b", **keys)
     with pytest.raises(InputError, match=f"task 'b'.*{message}"):
         build_suite(tmp_path)
@@ -250,17 +280,17 @@ def test_what_cannot_be_folded_is_named(tmp_path: Path, keys: dict[str, object],
     ],
 )
 def test_tensors_that_do_not_fit_the_base_are_named(
-    tmp_path: Path, edit: dict[str, tuple[int, ...]], message: str
+    tmp_path: Path, save_suite: Callable[..., None], edit: dict[str, tuple[int, ...]], message: str
 ) -> None:
-    save_suite(tmp_path, "llama")
+    save_suite("llama")
     path = tmp_path / "a" / "adapter_model.safetensors"
     save_file(load_file(path) | {name: np.ones(shape, np.float32) for name, shape in edit.items()}, path)
     with pytest.raises(InputError, match=f"task 'a'.*{message}"):
         build_suite(tmp_path)
 
 
-def test_an_adapter_is_no_base_and_a_pickled_one_no_expert(tmp_path: Path) -> None:
-    save_suite(tmp_path, "llama")
+def test_an_adapter_is_no_base_and_a_pickled_one_no_expert(tmp_path: Path, save_suite: Callable[..., None]) -> None:
+    save_suite("llama")
     with pytest.raises(InputError, match=r"adapter.*base, name the model it was trained on.*base'"):
         open_checkpoint(tmp_path / "a")
     (tmp_path / "b" / "adapter_model.safetensors").rename(tmp_path / "b" / "adapter_model.bin")
