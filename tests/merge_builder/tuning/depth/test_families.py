@@ -1,6 +1,8 @@
 """Stacks of random models of every family against transformers, whose hidden states are scaled by hooks."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +34,25 @@ NAMES = ["bert", "bert-without-pooler", "roberta", "distilbert", "electra", "mpn
 MIXED = integrate("bee", [["ant"], ["(merged)", "cat"], []], [0.5, 1.75, 0.8])
 
 
-def suite(folder: Path, name: str) -> tuple[Recipe, Ladder]:
+Suite = Callable[[str], tuple[Recipe, Ladder]]
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    """`suite(name)`: three experts of the row, and their ladder; the folder holds each as its task is called."""
     torch.set_num_threads(1)
-    save_suite(folder, ROWS[name])
-    path = folder / "recipe.yaml"
-    path.write_text(
-        f"base: base\nmethod: {{name: average}}\ntasks: {{{', '.join(f'{t}: {{model: {t}}}' for t in rows.TASKS)}}}"
-    )
-    recipe = load_recipe(path)
-    return recipe, build(recipe, folder / "untuned", threads=1)
+
+    @cache
+    def make(name: str) -> tuple[Recipe, Ladder]:
+        folder = tmp_path_factory.mktemp(name)
+        save_suite(folder, ROWS[name])
+        path = folder / "recipe.yaml"
+        experts = ", ".join(f"{t}: {{model: {t}}}" for t in rows.TASKS)
+        path.write_text(f"base: base\nmethod: {{name: average}}\ntasks: {{{experts}}}")
+        recipe = load_recipe(path)
+        return recipe, build(recipe, folder / "untuned", threads=1)
+
+    return make
 
 
 def stacked(recipe: Recipe, ladder: Ladder, stack: Stack, out: Path) -> Ladder:
@@ -63,9 +75,9 @@ def scaled(model: nn.Module, stack: Stack) -> nn.Module:
 
 @pytest.mark.parametrize("name", NAMES)
 @torch.inference_mode()
-def test_a_stack_is_transformers_layers_one_after_the_other(name: str, tmp_path: Path) -> None:
+def test_a_stack_is_transformers_layers_one_after_the_other(name: str, suite: Suite, tmp_path: Path) -> None:
     """`bee` is served by the stack as it would be by a model whose layers are taken out of others and scaled."""
-    row, (recipe, untuned) = ROWS[name], suite(tmp_path, name)
+    row, (recipe, untuned) = ROWS[name], suite(name)
     ladder = stacked(recipe, untuned, MIXED, tmp_path / "out")
     assert verify(ladder) == []
     export(ladder, "bee", ladder.manifest.rungs[0], tmp_path / "bee-stacked")
@@ -73,16 +85,17 @@ def test_a_stack_is_transformers_layers_one_after_the_other(name: str, tmp_path:
     made = expert.from_pretrained(tmp_path / "bee-stacked").eval()
 
     export(untuned, "bee", untuned.manifest.rungs[-1], tmp_path / "bee-merged")
-    folders = {"(merged)": "bee-merged", "(base)": "base"}
+    saved = untuned.root.parent
+    folders = {"(merged)": tmp_path / "bee-merged", "(base)": saved / "base"}
     right = deepcopy(made)
     right.load_state_dict(
-        {n: v for n, v in expert.from_pretrained(tmp_path / "bee").state_dict().items() if n in right.state_dict()},
+        {n: v for n, v in expert.from_pretrained(saved / "bee").state_dict().items() if n in right.state_dict()},
         strict=False,
     )
     target = layers(right, 4)
     for number, own in enumerate(MIXED.layers):
         # The base as an expert: of its layers none is new.
-        source = expert.from_pretrained(tmp_path / folders.get(own.source, own.source)).eval()
+        source = expert.from_pretrained(folders.get(own.source, saved / own.source)).eval()
         target[number].load_state_dict(layers(source, 3)[own.layer].state_dict())
     right = scaled(right, MIXED)
 
@@ -101,19 +114,20 @@ def test_a_stack_is_transformers_layers_one_after_the_other(name: str, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["bert", "vit", "dinov2"])
-def test_every_layer_of_one_expert_is_that_expert_bit_for_bit(name: str, tmp_path: Path) -> None:
-    recipe, untuned = suite(tmp_path, name)
+def test_every_layer_of_one_expert_is_that_expert_bit_for_bit(name: str, suite: Suite, tmp_path: Path) -> None:
+    recipe, untuned = suite(name)
     ladder = stacked(recipe, untuned, whole("cat", 3), tmp_path / "out")
     export(ladder, "cat", ladder.manifest.rungs[0], tmp_path / "cat-stacked")
-    found, expert = (load_file(tmp_path / folder / "model.safetensors") for folder in ("cat-stacked", "cat"))
+    folders = tmp_path / "cat-stacked", untuned.root.parent / "cat"
+    found, expert = (load_file(folder / "model.safetensors") for folder in folders)
     assert found.keys() == expert.keys()
     for key, values in expert.items():
         np.testing.assert_array_equal(found[key], values)
 
 
 @pytest.mark.parametrize("name", ["albert", "clip", "swin", "modernbert"])
-def test_other_families_are_refused(name: str, tmp_path: Path) -> None:
-    recipe, untuned = suite(tmp_path, name)
+def test_other_families_are_refused(name: str, suite: Suite, tmp_path: Path) -> None:
+    recipe, untuned = suite(name)
     with pytest.raises(InputError, match=f"'{name}' model cannot be chosen one by one"):
         stacked(recipe, untuned, MIXED, tmp_path / "out")
     assert not any(name in family.model_types for family in FAMILIES)
