@@ -36,10 +36,11 @@ def gram(
     """
     total = np.zeros((len(experts), len(experts)))
     width = chunk_size(len(experts) + 1)
+    buffer = np.empty(len(experts) * width)  # one for all chunks: fresh pages cost as much as what is done with them
     for index, tensor in enumerate(base):
         for start in range(0, tensor.size, width):
             stop = min(start + width, tensor.size)
-            rows = np.empty((len(experts), stop - start))
+            rows = buffer[: len(experts) * (stop - start)].reshape(len(experts), -1)
             origin = tensor.read(start, stop).astype(np.float64)
             for row, expert in zip(rows, experts, strict=True):
                 np.subtract(expert[index].read(start, stop), origin, out=row, dtype=np.float64)
