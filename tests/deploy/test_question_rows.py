@@ -114,7 +114,7 @@ def test_all_kinds_are_evaluated_together_by_the_command(mixed_ladder: Ladder, m
         ("find", {"question": "of", "context": "ann", "answers": [" "]}, "every answer"),
         ("find", {"question": " ", "context": "ann", "answers": ["ann"]}, "a question, its context"),
         ("find", {"text": "of", "label": "x"}, 'a row of a question answering is {"question"'),
-        ("sense", {"text": "of", "text_pair": "ann"}, "score: Field required; a row of an embedding"),
+        ("sense", {"text": "of", "text_pair": "ann"}, "score: this key is missing; a row of an embedding"),
         ("sense", {"text": "of", "text_pair": "ann", "score": "high"}, "score: Input should be a valid number"),
         ("sense", {"text": "of", "text_pair": " ", "score": 1}, "both texts"),
     ],
