@@ -12,10 +12,11 @@ INSTALLED := .venv/.installed
 demo: $(INSTALLED)
 	$(BIN)/mergeladder demo $(ARGS)
 
-# All but the whole-product runs side by side; those one after another, as they are many processes themselves.
+# All but the whole-product runs side by side; those one after another, as they are many processes themselves. There is
+# a process of one thread more than there are cores: every fourth second a test waits for a clock or a connection.
 test: $(INSTALLED)
 ifeq ($(ARGS),)
-	$(BIN)/pytest --numprocesses auto --dist loadfile --ignore tests/e2e
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(nproc) + 1)) --dist worksteal --ignore tests/e2e
 	$(BIN)/pytest tests/e2e
 else
 	$(BIN)/pytest $(ARGS)
