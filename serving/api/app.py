@@ -26,7 +26,7 @@ from serving.api.examples import EXAMPLES, OF_IMAGES, ROUTED
 from serving.api.forwarding import Forwarder, forwarded
 from serving.api.keys import accepts_keys_in
 from serving.api.lifetime import lived
-from serving.api.middleware import bounded, identified, measured
+from serving.api.middleware import bounded, headed, identified, measured
 from serving.api.request_log import logged
 from serving.fleet import Fleet
 from serving.node_metrics import Replica, gather, telling
@@ -100,6 +100,7 @@ def create_app(
     app.add_middleware(measured, metrics=service.metrics)
     app.add_middleware(identified)
     app.add_middleware(logged)
+    app.add_middleware(headed)
     app.openapi = _document_of(app, service)  # type: ignore[method-assign]
     return app
 

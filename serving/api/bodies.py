@@ -29,19 +29,22 @@ async def read_body(request: Request, model: type[M]) -> M:
     """
     body = await request.body()
     if not is_form(content_type := request.headers.get("Content-Type", "")):
-        return parse(model, body)
+        return parse(model, body, request.headers.get("Content-Encoding"))
     try:
         return model.model_validate(read_form(body, content_type))
     except ValidationError as error:
         raise _request_error(error) from None  # as in `parse`
 
 
-def parse(model: type[M], body: bytes | memoryview) -> M:
-    """As `read_body`, from bytes."""
+def parse(model: type[M], body: bytes | memoryview, encoding: str | None = None) -> M:
+    """As `read_body`, from bytes, which the client says to have in that Content-Encoding."""
     try:
         return model.model_validate_json(bytes(body))
     except ValidationError as error:
-        raise _request_error(error) from None  # the cause quotes the body
+        told = _request_error(error)
+        if isinstance(told, MalformedJson) and encoding is not None:
+            told = MalformedJson(f"the body is not JSON, but {encoding[:20]} by its Content-Encoding: send it without")
+        raise told from None  # the cause quotes the body
 
 
 def _request_error(error: ValidationError) -> RequestError:

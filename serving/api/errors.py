@@ -119,6 +119,8 @@ async def error_response(request: Request, error: Exception) -> Response:
     elif isinstance(error, HTTPException):
         message = f"{error.detail}: {request.method} {request.url.path}"
         headers = dict(error.headers or {})
+        if "Allow" in headers:
+            message = f"{message} (it takes {headers['Allow']})"
     elif isinstance(error, Unavailable) and error.retry_after_s is not None:
         headers = {"Retry-After": str(error.retry_after_s)}
     elif isinstance(error, Unauthorized):

@@ -54,6 +54,23 @@ def identified(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
+def headed(app: ASGIApp) -> ASGIApp:
+    """Answer HEAD as GET without the body: many monitors and load balancers ask so."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await app(scope, receive, send)
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        return await app(dict(scope) | {"method": "GET"}, receive, send_head)
+
+    return middleware
+
+
 def measured(app: ASGIApp, metrics: Metrics) -> ASGIApp:
     """Count and time every POST, once for each task that it asked."""
 

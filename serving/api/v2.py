@@ -108,7 +108,7 @@ def _model_routes(router: APIRouter, service: Service, path: str, find: Callable
     async def infer(request: Request, task: Annotated[Task, Depends(find)]) -> Response:
         """Ask a task. Tensors may be in the JSON, or after it in binary form, in the request and in the response."""
         text, rest = split_body(await request.body(), request.headers.get(HEADER_LENGTH))
-        asked = parse(InferRequest, text)
+        asked = parse(InferRequest, text, request.headers.get("Content-Encoding"))
         parameters = asked.parameters
         service.limits.check_inputs(max(sum(tensor.shape[:1]) for tensor in asked.inputs))  # before they are read
         inputs = read_inputs(asked, rest, datatypes)

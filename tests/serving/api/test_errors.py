@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gzip
 import json
 import logging
 
@@ -59,7 +60,7 @@ BAD = [
     (MANY, v1(tasks="auto"), 422, "no_router", "tasks", "no router"),
     (ONE, v1(inputs=["w1 " * 2000]), 413, "body_too_large", None, "4096 bytes"),
     ("/v1/nothing", v1(), 404, "not_found", None, "/v1/nothing"),
-    ("/v1/tasks", v1(), 405, "method_not_allowed", None, "POST /v1/tasks"),
+    ("/v1/tasks", v1(), 405, "method_not_allowed", None, "POST /v1/tasks (it takes GET)"),
 ]
 
 
@@ -75,6 +76,17 @@ async def test_bad_requests(
     assert (error["type"], error["param"], error["request_id"]) == (kind, param, "bad-1")
     assert named in error["message"]
     assert response.headers["X-Request-Id"] == "bad-1"
+
+
+async def test_a_compressed_body_is_named_as_such(client: httpx.AsyncClient) -> None:
+    for encoding in ("gzip", "br, gzip"):
+        response = await client.post(ONE, content=gzip.compress(v1()), headers={"Content-Encoding": encoding})
+        assert (response.status_code, response.json()["error"]["type"]) == (400, "malformed_json")
+        assert f"but {encoding} by its Content-Encoding" in response.json()["error"]["message"]
+        body, headers = gzip.compress(b"{}"), {"Content-Encoding": encoding}
+        response = await client.post("/v2/models/ant/infer", content=body, headers=headers)
+        assert f"but {encoding} by its Content-Encoding" in response.json()["error"]
+    assert (await client.post(ONE, content=v1(), headers={"Content-Encoding": "utf-8"})).status_code == 200
 
 
 async def test_an_overlong_text_is_cut_unless_forbidden(client: httpx.AsyncClient) -> None:

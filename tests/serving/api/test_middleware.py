@@ -17,6 +17,16 @@ async def test_the_request_id_is_echoed_everywhere(client: httpx.AsyncClient, pa
     assert response.headers.get_list("X-Request-Id") == ["trace:7/b"]
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/tasks", "/v1/predict", "/v2/health/ready", "/nothing", "/docs"])
+async def test_head_is_get_without_the_body(client: httpx.AsyncClient, path: str) -> None:
+    head, get = await client.head(path), await client.get(path)
+
+    assert head.content == b""
+    assert head.status_code == get.status_code
+    assert set(head.headers) == set(get.headers)
+    assert head.headers["Content-Length"] == str(len(get.content))
+
+
 @pytest.mark.parametrize("theirs", ["", "x" * 129, "a b", "é"])
 async def test_an_id_that_does_not_fit_a_header_and_a_log_is_replaced(client: httpx.AsyncClient, theirs: str) -> None:
     headers = {b"X-Request-Id": theirs.encode()}
