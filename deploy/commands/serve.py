@@ -6,12 +6,19 @@ from typing import Annotated
 
 import typer
 
-from deploy.options import Budget, DtypeOption, LadderFolder
+from deploy.options import DtypeOption, LadderFolder
 
 
 def serve(
     ladder: LadderFolder,
-    budget: Budget = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Memory for the model's weights, such as 300MiB or 1.5GB, or a share of what is free, such as 0.8: the "
+            "largest rung that fits.",
+        ),
+    ] = None,
     rung: Annotated[
         str | None,
         typer.Option(help="A size ratio, such as 2.0, or an index, such as '#37', in place of a budget."),

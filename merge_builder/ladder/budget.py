@@ -25,7 +25,8 @@ def parse_bytes(text: str) -> int:
         InputError: not a size.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    if match is None or match[2].lower() not in _UNITS:
+    parts_of_bytes = match is not None and "." in match[1] and match[2].lower() in ("", "b")
+    if match is None or match[2].lower() not in _UNITS or parts_of_bytes:
         raise InputError(f"{text!r} is not a size in bytes: write 300MiB, 1.5GB or 1048576")
     return int(float(match[1]) * _UNITS[match[2].lower()])
 

@@ -12,7 +12,7 @@ def test_sizes_parse(text: str, count: int) -> None:
     assert parse_bytes(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "MiB", "-1", "3 parsecs", "1,5GB", "nan"])
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "3 parsecs", "1,5GB", "nan", "0.5", "1.5B"])
 def test_what_is_no_size_is_told(text: str) -> None:
     with pytest.raises(InputError, match="not a size"):
         parse_bytes(text)
