@@ -15,8 +15,8 @@ def serve(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Memory for the model's weights, such as 300MiB or 1.5GB, or a share of what is free, such as 0.8: the "
-            "largest rung that fits.",
+            help="Memory for the model's weights, such as 300MiB or 1.5GB, or a share of what is free, such as 0.8: "
+            "the largest rung that fits.",
         ),
     ] = None,
     rung: Annotated[
