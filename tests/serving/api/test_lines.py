@@ -151,9 +151,8 @@ async def gated(engine: Engine, gate: threading.Semaphore) -> AsyncIterator[Serv
 
 @pytest.fixture
 async def address(gated: Service) -> AsyncIterator[str]:
-    """The application under uvicorn on a real socket; it waits 1 s for each line at most."""
-    app = create_app(gated, max_seconds=1)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning"))
+    """The application under uvicorn on a real socket."""
+    server = uvicorn.Server(uvicorn.Config(create_app(gated), port=0, lifespan="off", log_level="warning"))
     running = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
@@ -188,8 +187,9 @@ async def test_a_line_that_is_not_there_in_time_ends_the_stream(
     address: str, gated: Service, gate: threading.Semaphore
 ) -> None:
     gate.release(1)
+    within = LINES | {"x-request-timeout-seconds": "1"}
     async with httpx.AsyncClient(base_url=address) as client:
-        *lines, last = read(await client.post(ONE, json={"inputs": TEXTS}, headers=LINES))
+        *lines, last = read(await client.post(ONE, json={"inputs": TEXTS}, headers=within))
 
     assert [line["index"] for line in lines] == list(range(10))
     assert last["error"]["type"] == "deadline_exceeded"
