@@ -9,6 +9,10 @@ import pytest
 import yaml
 from jsonschema_rs import Draft7Validator
 
+from deploy.sizing import Sizing, needs_memory
+from merge_builder.errors import InputError
+from merge_builder.ladder import parse_bytes
+
 from .charts import CHART, EXAMPLES, Object, RefusedError, helm, one_object, render, skip_without
 from .conftest import MINIMAL
 
@@ -59,6 +63,18 @@ WRONG: dict[str, dict[str, Any]] = {  # by where it is wrong, as one file: Helm 
     "groups.6.nodeAffinity.0.operator": CPU | {"nodeAffinity": [{"key": "a", "operator": "Greater"}]},
     "groups.7.minGpuMemoryMiB": CPU | {"minGpuMemoryMiB": 0},
 }
+
+
+@pytest.mark.parametrize(
+    "budget", ["13GiB", "1.5 GB", "300kB", "1048576", "7B", "0.8", ".5", "1.0", "13Gi", "300M", "1.5", "50%", "-1"]
+)
+def test_the_schema_takes_the_budgets_that_a_replica_reads(budget: str) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["definitions"]["budget"]
+    try:
+        read = needs_memory(Sizing(budget=budget)) or parse_bytes(budget) > 0
+    except InputError:
+        read = False
+    assert Draft7Validator(schema).is_valid(budget) == read
 
 
 def test_the_schema_refuses_what_is_misspelt_or_of_a_wrong_form(render_with: Callable[..., Any]) -> None:
