@@ -1,6 +1,7 @@
 """One rung and task as a plain transformers checkpoint folder that `from_pretrained` loads."""
 
 import json
+import shlex
 from pathlib import Path
 
 from merge_builder.blocks.partition import layout_of
@@ -33,7 +34,8 @@ def export(ladder: Ladder, task: str, rung: RungSize, out: Path, *, shard_bytes:
         with open_task(ladder, rung_at(ladder.manifest, rung.index), task) as stored:
             tensors = {layout.original(name, entry.prefix): tensor for name, tensor in stored.items()}
             write_weights(folder, tensors, shard_bytes)
-        command = f"mergeladder export {ladder.name} --task {task} --rung '#{rung.index}' {out.name}"
+        arguments = ("mergeladder", "export", ladder.name, "--task", task, "--rung", f"#{rung.index}", out.name)
+        command = shlex.join(arguments)
         write_atomic(folder / CARD, export_card(ladder.manifest, task, rung, command).encode())
         write_atomic(folder / "config.json", (json.dumps(entry.config, indent=2) + "\n").encode())
         own = {"config.json", *(FILES if entry.preprocessing is not None else ())}

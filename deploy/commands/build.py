@@ -1,6 +1,7 @@
 """`mergeladder build`: experts in, a ladder out."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,4 +79,4 @@ def _tell_built(ladder: "Ladder") -> None:
         f"[bold green]built[/] {root}: {len(rungs)} rungs from {rungs[-1].ratio:.2f}x "
         f"({format_bytes(rungs[-1].bytes)}) to {rungs[0].ratio:.2f}x ({format_bytes(rungs[0].bytes)})"
     )
-    say(f"next: mergeladder inspect {root}")
+    say(f"next: mergeladder inspect {escape(quote(str(ladder.root)))}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -154,7 +155,7 @@ def _tell(report: "Report") -> None:
         f"{sum(cost.cpu_seconds for cost in spent) / 60:.1f} CPU-minutes"
     )
     if report.out.exists():
-        say(f"next: mergeladder evaluate {escape(str(report.out))} --data TEST.yaml")
+        say(f"next: mergeladder evaluate {escape(quote(str(report.out)))} --data TEST.yaml")
     else:
         say("no model was written: the untuned ladder's 1x is the better one")
 

@@ -1,6 +1,7 @@
 """`mergeladder tune --tuner neulig`: a router for requests that name no task."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -41,4 +42,4 @@ def _tell(report: "RouterReport") -> None:
         f"{report.chance:.1%}; least of {worst}, {report.tasks[worst]:.1%}; {report.held_out_rows} texts)"
     )
     if report.published:
-        say(f'next: mergeladder serve {escape(str(report.out))}, and ask with "tasks": "auto"')
+        say(f'next: mergeladder serve {escape(quote(str(report.out)))}, and ask with "tasks": "auto"')

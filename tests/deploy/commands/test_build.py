@@ -1,3 +1,5 @@
+import shlex
+
 import yaml
 
 from merge_builder.ladder import open_ladder
@@ -9,6 +11,12 @@ def test_build_writes_a_ladder_and_says_where(mergeladder, recipe_file, tmp_path
     assert str(tmp_path / "ladder") in built.err
     rungs = open_ladder(tmp_path / "ladder").manifest.rungs
     assert f"{len(rungs)} rungs from 1.00x" in built.err
+
+
+def test_the_command_that_build_names_next_can_be_pasted(mergeladder, recipe_file, tmp_path):
+    built = mergeladder("build", recipe_file, tmp_path / "my ladder")
+    _, command = built.err.strip().splitlines()[-1].split("next: mergeladder ")
+    assert mergeladder(*shlex.split(command)).code == 0
 
 
 def test_build_json_is_what_inspect_json_prints(mergeladder, recipe_file, tmp_path):
