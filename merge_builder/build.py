@@ -25,7 +25,7 @@ from merge_builder.ladder.manifest import Provenance, Source
 from merge_builder.ladder.store import CARD, Ladder
 from merge_builder.materialise import BlockInput
 from merge_builder.methods import find_method
-from merge_builder.open_files import allow_many
+from merge_builder.open_files import allow_many, at_once
 from merge_builder.progress import Progress, silent
 from merge_builder.recipe import Recipe
 from merge_builder.side_files import copy_base_files, write_heads
@@ -60,6 +60,7 @@ def build(
     tasks, method = list(recipe.tasks), find_method(recipe.method_use.name)
     with open_inputs(recipe) as inputs, open_fisher(recipe, inputs) as fisher, threadpool_limits(1):
         blocks = [block_input(inputs, name, fisher) for name in inputs.base_parts.blocks]
+        at_once(1, 2 * len(tasks))  # what `write_blocks` would find too few is told before the inputs are read
         measured_from = {task: next(iter(values.values())).file for task, values in fisher.items()}
         files = [*inputs.files, *measured_from.values()]
         found = survey(

@@ -15,7 +15,8 @@ from .conftest import fine_tune, random_encoder, write_base, write_expert, write
 # What a process of its own is started with, behind a recipe and a folder.
 BUILD = (
     "import sys; from pathlib import Path; from merge_builder.build import build; "
-    "from merge_builder.recipe import load_recipe; build(load_recipe(Path(sys.argv[1])), Path(sys.argv[2]), threads=8)"
+    "from merge_builder.recipe import load_recipe; "
+    "build(load_recipe(Path(sys.argv[1])), Path(sys.argv[2]), threads=8, progress=print)"
 )
 
 
@@ -69,3 +70,5 @@ def test_a_build_works_on_as_many_blocks_as_it_has_files_for(tmp_path: Path) -> 
     too_few = subprocess.run(["sh", "-c", 'ulimit -n 128; "$@"', "sh", *command], capture_output=True, text=True)
     assert "InputError" in too_few.stderr
     assert "ulimit -n" in too_few.stderr
+    assert "comparing experts" in fits.stdout
+    assert not too_few.stdout, "the inputs, which may take hours to read, were looked at first"
