@@ -15,7 +15,13 @@ from serving.errors import RequestError, TooManyInputs
 _MOST_ERRORS = 5
 _MOST_LOOKED_AT = 5000  # more take longer to list than the body took to read
 _LONGEST_PATH = 200
-_MESSAGES = {"extra_forbidden": "is not a known key", "bytes_invalid_encoding": "is not base64"}  # of pydantic's types
+_MESSAGES = {  # of pydantic's types
+    "extra_forbidden": "is not a known key",
+    "bytes_invalid_encoding": "is not base64",
+    "missing": "is missing",
+    "list_type": "should be a list",
+    "string_type": "should be a string",
+}
 
 M = TypeVar("M", bound=BaseModel)
 

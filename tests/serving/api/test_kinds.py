@@ -141,7 +141,7 @@ async def test_embeddings_in_openais_shape(client: httpx.AsyncClient, mixed: Eng
         ({"model": "sense", "input": "of", "dimensions": 8}, 422, "dimensions", "cannot be cut to fewer"),
         ({"model": "mood", "input": "of"}, 422, "model", "is a classification and gives no embeddings"),
         ({"model": "sens", "input": "of"}, 404, "model", "did you mean 'sense'"),
-        ({"model": "sense", "input": [[1, 2]]}, 422, "input[0]", "valid string"),
+        ({"model": "sense", "input": [[1, 2]]}, 422, "input[0]", "should be a string"),
         ({"model": "sense", "input": []}, 422, "input", "at least 1"),
     ],
 )
