@@ -1,6 +1,8 @@
 """Pico BERT-shaped checkpoints on disk, made from seeds without a model library."""
 
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from merge_builder.build import build
-from merge_builder.ladder import Ladder
+from merge_builder.ladder import Ladder, open_ladder
 from merge_builder.recipe import load_recipe
 
 HIDDEN, LAYERS, VOCAB, POSITIONS = 8, 2, 20, 16
@@ -108,12 +110,28 @@ def suite(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def built() -> dict[str, Path]:
+    """Ladders that were built before, by what they are made of; for nobody to change."""
+    return {}
+
+
 @pytest.fixture
-def make_ladder(suite: Path) -> Callable[..., Ladder]:
-    """Build the suite's ladder in the folder `name`; other keys go into the recipe."""
+def make_ladder(suite: Path, built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ladder]:
+    """Build the suite's ladder in the folder `name`; other keys go into the recipe. The same again is a copy."""
 
     def make(name: str = "ladder", **keys: object) -> Ladder:
         recipe = write_recipe(suite, list("abc"), **({"method": {"name": "average"}} | keys))
-        return build(load_recipe(recipe), suite / name)
+        inputs = [path for folder in (".", "base", *"abc") for path in sorted((suite / folder).iterdir())]
+        of = hashlib.sha256()
+        for path in filter(Path.is_file, inputs):
+            of.update(f"{path.relative_to(suite)} {path.stat().st_size}".encode() + path.read_bytes())
+        out, key = suite / name, of.hexdigest()
+        if key in built and not out.exists():
+            return open_ladder(shutil.copytree(built[key], out))
+        ladder = build(load_recipe(recipe), out)
+        if key not in built:
+            built[key] = shutil.copytree(out, tmp_path_factory.mktemp("built") / "ladder")
+        return ladder
 
     return make
