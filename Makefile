@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 	$(BIN)/mergeladder demo $(ARGS)
 
 # All but the whole-product runs side by side; those one after another, as they are many processes themselves. There is
-# a process of one thread more than there are cores: every fourth second a test waits for a clock or a connection.
+# one process, of one thread, more than cores: many tests wait for a clock or a connection.
 test: $(INSTALLED)
 ifeq ($(ARGS),)
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(nproc) + 1)) --dist worksteal --ignore tests/e2e
