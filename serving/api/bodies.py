@@ -17,7 +17,7 @@ _MOST_LOOKED_AT = 5000  # more take longer to list than the body took to read
 _LONGEST_PATH = 200
 _MESSAGES = {  # of pydantic's types
     "extra_forbidden": "is not a known key",
-    "bytes_invalid_encoding": "is not base64",
+    "bytes_invalid_encoding": "is not base64 (alone, without data: before it, and without line breaks)",
     "missing": "is missing",
     "list_type": "should be a list",
     "string_type": "should be a string",

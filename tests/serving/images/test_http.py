@@ -178,7 +178,7 @@ async def test_an_image_that_cannot_be_read(
     ("body", "status", "param", "told"),
     [
         ({"inputs": ["a text"]}, 422, "inputs[0]", "inputs[0] is a text, and this ladder's tasks take images"),
-        ({"inputs": [{"image": "*"}]}, 422, "inputs[0].image", "inputs[0].image: is not base64"),
+        ({"inputs": [{"image": "*"}]}, 422, "inputs[0].image", "inputs[0].image: is not base64 (alone"),
         ({"inputs": [{"image": 5}]}, 422, "inputs[0].image", "inputs[0].image: "),
         ({"inputs": [{"image": "", "text": "a"}]}, 422, "inputs[0].text", "inputs[0].text: is not a known key"),
         ({"inputs": 1025 * [{"image": ""}]}, 413, "inputs", "the request has 1025 inputs"),
