@@ -31,7 +31,7 @@ def failure(error: Exception) -> Failure:
         case MergeLadderError():
             return Failure(name, str(error), error.exit_code)
         case typer.TyperException():
-            return Failure(name, error.format_message(), error.exit_code)
+            return Failure(name, error.format_message().replace(": Value error, ", ": "), error.exit_code)
         case OSError() if error.strerror:
             where = f": {error.filename}" if error.filename else ""
             return Failure(name, f"{error.strerror}{where}", 1)

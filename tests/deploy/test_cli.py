@@ -81,6 +81,7 @@ def test_version(mergeladder):
         (["inspect", "ladder", "--bugdet", "1GB"], "--bugdet"),
         (["build", "recipe.yaml", "out", "--threads", "0"], "--threads"),
         (["serve", "ladder", "--port", "many"], "--port"),
+        (["serve", "ladder", "--dtype", "float16"], "'--dtype': 'float16' is not one of 'float32', 'int8'"),
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_names_the_culprit(mergeladder, arguments, named):
