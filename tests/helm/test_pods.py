@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploy.local import ENVIRONMENT
 from deploy.listening import DRAIN_SECONDS
+from deploy.local import ENVIRONMENT
 
 from .charts import Object, one_object, pod_templates
 
