@@ -71,7 +71,13 @@ def create_app(
         if forwarder is not None:
             await forwarder.aclose()
 
-    app = FastAPI(title="MergeLadder", version=version("mergeladder"), description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="MergeLadder",
+        version=version("mergeladder"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,  # the redirect would lead from a proxy's https to http
+    )
     app.include_router(page.routes(service))
     app.include_router(v1.routes(service))
     app.include_router(embeddings.routes(service))

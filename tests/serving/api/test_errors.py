@@ -60,6 +60,7 @@ BAD = [
     (MANY, v1(tasks="auto"), 422, "no_router", "tasks", "no router"),
     (ONE, v1(inputs=["w1 " * 2000]), 413, "body_too_large", None, "4096 bytes"),
     ("/v1/nothing", v1(), 404, "not_found", None, "/v1/nothing"),
+    ("/v1/predict/", v1(tasks="all"), 404, "not_found", None, "/v1/predict/"),
     ("/v1/tasks", v1(), 405, "method_not_allowed", None, "POST /v1/tasks (it takes GET)"),
 ]
 
