@@ -22,10 +22,10 @@ from merge_builder.errors import MergeLadderError
 from merge_builder.fisher_files import open_fisher
 from merge_builder.inputs import Inputs, open_inputs
 from merge_builder.ladder.manifest import Provenance, Source
-from merge_builder.ladder.store import CARD, Ladder
+from merge_builder.ladder.store import CARD, MANIFEST, Ladder
 from merge_builder.materialise import BlockInput
 from merge_builder.methods import find_method
-from merge_builder.open_files import allow_many, at_once
+from merge_builder.open_files import at_once
 from merge_builder.progress import Progress, silent
 from merge_builder.recipe import Recipe
 from merge_builder.side_files import copy_base_files, write_heads
@@ -55,7 +55,6 @@ def build(
         MergeLadderError: writing failed, for example on a full disk.
     """
     check_free(out, recipe.model_dump(mode="json"))
-    allow_many()
     workers = threads or len(os.sched_getaffinity(0))
     tasks, method = list(recipe.tasks), find_method(recipe.method_use.name)
     with open_inputs(recipe) as inputs, open_fisher(recipe, inputs) as fisher, threadpool_limits(1):
@@ -63,8 +62,9 @@ def build(
         at_once(1, 2 * len(tasks))  # what `write_blocks` would find too few is told before the inputs are read
         measured_from = {task: next(iter(values.values())).file for task, values in fisher.items()}
         files = [*inputs.files, *measured_from.values()]
+        to_compare = [] if (out / MANIFEST).exists() else blocks  # of a finished ladder only the hashes are wanted
         found = survey(
-            blocks, files, tasks, method, allow_nonfinite=allow_nonfinite, workers=workers, progress=progress
+            to_compare, files, tasks, method, allow_nonfinite=allow_nonfinite, workers=workers, progress=progress
         )
         provenance = _provenance(recipe, inputs, measured_from, found.sha256)
         if (done := claim(out, fingerprint(provenance.model_dump(mode="json")))) is not None:

@@ -19,6 +19,7 @@ from merge_builder.errors import InputError
 from merge_builder.image_processors import read_processor
 from merge_builder.ladder.kinds import is_headed
 from merge_builder.ladder.manifest import Embedding, ProcessorFile
+from merge_builder.open_files import allow_many
 from merge_builder.recipe import Recipe
 from merge_builder.sentence_transformers import read_embedding
 
@@ -118,6 +119,7 @@ def open_inputs(recipe: Recipe) -> Iterator[Inputs]:
     Raises:
         InputError: anything unreadable, of another family, base or shape; the message names it.
     """
+    allow_many()
     with ExitStack() as stack:
         base = stack.enter_context(open_checkpoint(resolve(recipe.base, recipe.folder)))
         layout = layout_of(base.config, base.path)

@@ -8,6 +8,7 @@ what the block is read for then comes from the page cache.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def survey(
         done.add(running.advance(running.file.nbytes))
         return running.finish()
 
-    place = {file: sum(f.nbytes for f in files[:index]) for index, file in enumerate(files)}
+    place = dict(zip(files, accumulate((file.nbytes for file in files), initial=0), strict=False))
     grams = each_block(look, blocks, workers, lambda block: max(place[f] + end for f, end in _ends_of(block.base)))
     with ThreadPoolExecutor(workers) as pool:
         return Survey(grams, measures.result(), dict(zip(files, pool.map(finish, hashes.values()), strict=True)))

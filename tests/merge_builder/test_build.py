@@ -161,7 +161,11 @@ def test_a_finished_build_is_found_done(suite: Path) -> None:
     ladder = build(recipe, suite / "ladder")
     (suite / "ladder" / ".build.json").write_text("{}")  # killed after the manifest, before the last clean-up
     written = [path.stat().st_mtime_ns for path in sorted((suite / "ladder").rglob("*.safetensors"))]
-    assert build(recipe, suite / "ladder").manifest == ladder.manifest
+    total = {}
+    again = build(recipe, suite / "ladder", progress=lambda stage, _done, bytes_, _unit: total.update({stage: bytes_}))
+    assert again.manifest == ladder.manifest
+    inputs = sum((suite / name / "model.safetensors").stat().st_size for name in ("base", *"abc"))
+    assert total == {"comparing experts": inputs}, "its inputs are hashed, and nothing is compared again"
     assert written == [path.stat().st_mtime_ns for path in sorted((suite / "ladder").rglob("*.safetensors"))]
     assert verify(ladder) == []
 

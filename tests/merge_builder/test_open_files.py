@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from merge_builder.errors import InputError
+from merge_builder.merge import merge
 from merge_builder.open_files import allow_many, at_once
+from merge_builder.recipe import load_recipe
 
 from .conftest import fine_tune, random_encoder, write_base, write_expert, write_recipe
 
@@ -72,3 +74,14 @@ def test_a_build_works_on_as_many_blocks_as_it_has_files_for(tmp_path: Path) -> 
     assert "ulimit -n" in too_few.stderr
     assert "comparing experts" in fits.stdout
     assert not too_few.stdout, "the inputs, which may take hours to read, were looked at first"
+
+
+def test_a_merge_opens_more_experts_than_the_limit_was(tmp_path: Path) -> None:
+    weights, tasks = random_encoder(0), [f"task{number}" for number in range(40)]
+    write_base(tmp_path / "base", weights)
+    for seed, task in enumerate(tasks):
+        write_expert(tmp_path / task, fine_tune(weights, seed))
+    recipe = load_recipe(write_recipe(tmp_path, tasks, method={"name": "average"}))
+    _limit_to(20)
+    merge(recipe, tmp_path / "merged")
+    assert (tmp_path / "merged" / "model.safetensors").is_file()
